@@ -1,0 +1,30 @@
+"""The layers of VGG, each with its forward and its backward pass side by side.
+
+Every layer keeps one contract::
+
+    y, cache = layer.forward(x)      # x, y: (H, W, C), one picture at a time
+    dx = layer.backward(dy, cache)   # dy = ∂J/∂y in, dx = ∂J/∂x out, shaped like y and x
+    layer.output_shape(x.shape)      # the shape of y, without computing it
+
+``cache`` is exactly what the derivative needs and nothing more. A layer itself never
+changes during a pass, so one layer can serve any number of pictures.
+
+Read them in this order: `ReLU` (the smallest), `MaxPool` and `AveragePool`,
+`Preprocess`, `Convolution`.
+"""
+
+from scratchnet.layers.convolution import Convolution, col2im, im2col
+from scratchnet.layers.pooling import AveragePool, MaxPool
+from scratchnet.layers.preprocessing import MEAN_BGR, Preprocess
+from scratchnet.layers.relu import ReLU
+
+__all__ = [
+    "MEAN_BGR",
+    "AveragePool",
+    "Convolution",
+    "MaxPool",
+    "Preprocess",
+    "ReLU",
+    "col2im",
+    "im2col",
+]

@@ -1,0 +1,38 @@
+"""From a picture to what VGG was trained on.
+
+VGG saw pictures with their channels in the order blue, green, red, minus the mean colour of
+its training set. With k′ = 2 − k the channel counted from the other end::
+
+    y_ijk = x_ijk′ − mean_k
+    dx_ijk′ = dy_ijk
+
+so that reversing the channels once more brings the gradient back to RGB pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Mean of the ImageNet training pictures (blue, green, red), in units of 0–255: the values
+# published with the network (Simonyan & Zisserman 2015, Oxford VGG release).
+MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """RGB in 0–255 → BGR minus the mean colour."""
+
+    name: str = "preprocess"
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, None]:
+        """Turn an RGB picture, (H, W, 3) in 0–255, to BGR minus the mean; nothing to cache."""
+        # The mean takes the picture's dtype so that float32 stays float32.
+        return x[..., ::-1] - np.asarray(MEAN_BGR, x.dtype), None
+
+    def backward(self, dy: np.ndarray, cache: None) -> np.ndarray:
+        """Bring the gradient back to RGB: dx = dy with its channels reversed."""
+        return dy[..., ::-1]
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return (H, W, 3) unchanged."""
+        return shape

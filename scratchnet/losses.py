@@ -1,0 +1,207 @@
+"""The terms of J(G) as functions of activations, each with its gradient derived by hand.
+
+Letters, as in the notes: a_ijk is the activation at row i, column j, channel k of one layer;
+C its channels, M = H·W its positions; G_kk′ the Gram matrix. δ is 1 where its indices are
+equal and 0 elsewhere. Every loss returns ``(value, gradient)``, the gradient shaped like its
+first argument.
+
+The layer index l is left out here: a loss sees one layer. `objective` sums over layers.
+"""
+
+import numpy as np
+
+
+def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the squared distance between two activations (Gatys et al. 2015, eq. 1).
+
+    ::
+
+        J = ½ ‖a_C − a_G‖² = ½ Σ_ijk (a_G,ijk − a_C,ijk)²
+
+    Each a_G,ijk is in one summand only, whose derivative is ½ · 2 · (a_G,ijk − a_C,ijk)::
+
+        ∂J/∂a_G = a_G − a_C
+
+    (Gatys et al., eq. 2, set it to 0 where a_G < 0; that is the derivative of the ReLU, and
+    here the ReLU layer takes care of it.)
+
+    Parameters
+    ----------
+    a_G, a_C : ndarray, (H, W, C)
+        Activations of the generated and of the content image at one layer.
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray, (H, W, C)
+        ∂J/∂a_G.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> value, gradient = content_loss(np.array([[[3.0, 1.0]]]), np.array([[[1.0, 1.0]]]))
+    >>> float(value), gradient.tolist()
+    (2.0, [[[2.0, 0.0]]])
+    """
+    if a_G.shape != a_C.shape:
+        raise ValueError(f"activations of different shapes: {a_G.shape} and {a_C.shape}")
+    # ∂J/∂a_G = a_G − a_C
+    difference = a_G - a_C
+    # J = ½ Σ (a_G − a_C)²
+    return 0.5 * np.sum(difference**2), difference
+
+
+def gram_matrix(a: np.ndarray) -> np.ndarray:
+    """Which channels fire together (Gatys et al. 2015, eq. 3).
+
+    ::
+
+        G_kk′ = Σ_ij a_ijk a_ijk′
+
+    With A the activations as a matrix of M = H·W rows (positions) and C columns (channels),
+    this is G = AᵀA.
+
+    Parameters
+    ----------
+    a : ndarray, (H, W, C)
+
+    Returns
+    -------
+    G : ndarray, (C, C)
+        Symmetric.
+
+    Examples
+    --------
+    Two positions, two channels. The channels never fire together, so they do not correlate:
+
+    >>> gram_matrix(np.array([[[2, 0], [0, 3]]]))
+    array([[4, 0],
+           [0, 9]])
+    """
+    A = a.reshape(-1, a.shape[-1])  # (M, C)
+    # G_kk′ = Σ_ij a_ijk a_ijk′
+    return A.T @ A
+
+
+def gram_matrix_backward(dG: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """Carry a gradient by the Gram matrix back to the activations.
+
+    Let dG_kk′ = ∂J/∂G_kk′. By the chain rule, and because a_ijc is in G_kk′ both as its first
+    factor (k = c) and as its second (k′ = c)::
+
+        ∂G_kk′/∂a_ijc = δ_kc a_ijk′ + a_ijk δ_k′c
+
+        ∂J/∂a_ijc = Σ_kk′ dG_kk′ (δ_kc a_ijk′ + a_ijk δ_k′c)
+                  = Σ_k′ dG_ck′ a_ijk′ + Σ_k dG_kc a_ijk
+
+    or, with A as in `gram_matrix`, dA = A (dG + dGᵀ): for a symmetric dG, twice A dG.
+
+    Parameters
+    ----------
+    dG : ndarray, (C, C)
+    a : ndarray, (H, W, C)
+
+    Returns
+    -------
+    da : ndarray, (H, W, C)
+    """
+    A = a.reshape(-1, a.shape[-1])  # (M, C)
+    # dA = A (dG + dGᵀ)
+    return (A @ (dG + dG.T)).reshape(a.shape)
+
+
+def style_target(a_S: np.ndarray) -> np.ndarray:
+    """Return what `style_loss` compares with: gram_matrix(a_S) / M_S, (C, C)."""
+    return gram_matrix(a_S) / (a_S.shape[0] * a_S.shape[1])
+
+
+def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
+
+    With G the Gram matrix of a_G, M its positions, and the target the style image's Gram
+    matrix divided by *its* positions::
+
+        J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = G_kk′/M − target_kk′
+
+    Departure from the paper: Gatys' 1/(4C²M²) Σ (G_kk′ − A_kk′)² is the same number where both
+    pictures have the same size; dividing each Gram matrix by its own positions makes it right
+    where they have not.
+
+    Derivative. First by the Gram matrix, then through it (`gram_matrix_backward`)::
+
+        ∂J/∂G_kk′ = 1/(4C²) · 2 D_kk′ · 1/M = D_kk′ / (2C²M)
+
+    D is symmetric, so da = 2 A dG, and the two factors of 2 meet in ∂J/∂A = A D / (C²M).
+
+    Parameters
+    ----------
+    a_G : ndarray, (H, W, C)
+        Activations of the generated image at one layer.
+    target : ndarray, (C, C)
+        `style_target` of the style image's activations at that layer.
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray, (H, W, C)
+        ∂J/∂a_G.
+
+    Raises
+    ------
+    ValueError
+        If the target is not (C, C).
+    """
+    H, W, C = a_G.shape
+    M = H * W
+    if target.shape != (C, C):
+        raise ValueError(f"got a style target of shape {target.shape}, wanted {(C, C)}")
+    # D_kk′ = G_kk′/M − target_kk′
+    D = gram_matrix(a_G) / M - target
+    # J = 1/(4C²) Σ_kk′ D_kk′²
+    value = np.sum(D**2) / (4 * C**2)
+    # ∂J/∂G_kk′ = D_kk′ / (2C²M)
+    dG = D / (2 * C**2 * M)
+    return value, gram_matrix_backward(dG, a_G)
+
+
+def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the squared differences between neighbouring pixels: large for speckle.
+
+    ::
+
+        TV = ½ Σ_ijk (x_{i+1,jk} − x_ijk)² + ½ Σ_ijk (x_{i,j+1,k} − x_ijk)²
+
+    A difference d = x_{i+1} − x_i has the derivative +d by its lower pixel and −d by its upper
+    one; a pixel adds up what its (up to four) differences send it.
+
+    Departure from the usual Σ |d| (Rudin, Osher & Fatemi 1992): squares are smooth, so that
+    gradient descent does not rattle around their kink at 0.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, C)
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray, (H, W, C)
+
+    Examples
+    --------
+    >>> value, gradient = total_variation(np.array([0.0, 1.0, 3.0]).reshape(1, 3, 1))
+    >>> float(value), gradient.ravel().tolist()  # ½·1² + ½·2²
+    (2.5, [-1.0, -1.0, 2.0])
+    """
+    down = image[1:] - image[:-1]  # (H−1, W, C)
+    right = image[:, 1:] - image[:, :-1]  # (H, W−1, C)
+    value = 0.5 * (np.sum(down**2) + np.sum(right**2))
+    gradient = np.zeros_like(image)
+    gradient[1:] += down
+    gradient[:-1] -= down
+    gradient[:, 1:] += right
+    gradient[:, :-1] -= right
+    return value, gradient

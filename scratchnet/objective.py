@@ -1,0 +1,133 @@
+"""J(G) and ∂J/∂G: where the network and the losses meet.
+
+From the notes: J(G) = α J_C(C, G) + β J_S(S, G). Here, with l running over layers and
+(H_l, W_l, C_l) the shape of an activation ::
+
+    J(G) = content_weight · Σ_l w_l · content_loss_l / (H_l W_l C_l)
+         + style_weight   · Σ_l λ_l · style_loss_l
+         + tv_weight      · total_variation(G) / (H W)
+
+    ∂J/∂G = network.backward({l: ∂J/∂a⁽ˡ⁾}) + tv_weight · ∂TV/∂G / (H W)
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnet.losses import content_loss, style_loss, style_target, total_variation
+from scratchnet.network import Network
+
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
+
+
+class Evaluation(NamedTuple):
+    """J at one picture: the sum, its gradient (H, W, 3), and each term by name."""
+
+    loss: float
+    gradient: np.ndarray
+    terms: dict[str, float]
+
+
+class StyleTransferObjective:
+    """The cost that a style transfer minimises over the pixels of G.
+
+    The notes' α is content_weight / (H W C) of the content layer and their β style_weight:
+    every term is a mean over positions, so the same weights give the same picture at 128 px
+    and at 512 px.
+
+    Parameters
+    ----------
+    network : Network
+    content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
+        RGB in 0–255. G has the shape of the content image; the style image may have any.
+    content_layers, style_layers : mapping
+        Layer name → its weight w_l or λ_l.
+    content_weight, style_weight, tv_weight : float
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        For a negative or not finite weight, an unknown layer or a picture too small.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        content: np.ndarray,
+        style: np.ndarray,
+        *,
+        content_layers: Mapping[str, float] = CONTENT_LAYERS,
+        style_layers: Mapping[str, float] = STYLE_LAYERS,
+        content_weight: float = 1.0,
+        style_weight: float = 1e-3,
+        tv_weight: float = 10.0,
+    ):
+        for name, weight in {
+            "content_weight": content_weight,
+            "style_weight": style_weight,
+            "tv_weight": tv_weight,
+            **content_layers,
+            **style_layers,
+        }.items():
+            if not 0 <= weight < np.inf:
+                raise ValueError(f"{name}: got a weight of {weight}, wanted a number of at least 0")
+        self.network = network
+        self.content_layers, self.style_layers = dict(content_layers), dict(style_layers)
+        self.content_weight, self.style_weight = content_weight, style_weight
+        self.tv_weight = tv_weight
+        self.shape = content.shape
+        self.content_targets, _ = network.forward(content, content_layers)
+        a_S, _ = network.forward(style, style_layers)
+        self.style_targets = {name: style_target(a) for name, a in a_S.items()}
+
+    def __call__(self, image: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return (J, ∂J/∂G) at ``image``, (H, W, 3)."""
+        loss, gradient, _ = self.evaluate(image)
+        return loss, gradient
+
+    def evaluate(self, image: np.ndarray) -> Evaluation:
+        """Return J, its gradient by the pixels, and each weighted term by name.
+
+        Parameters
+        ----------
+        image : ndarray, (H, W, 3)
+            RGB in 0–255, shaped like the content image.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another.
+        """
+        image = np.asarray(image, self.network.dtype)
+        if image.shape != self.shape:
+            raise ValueError(f"got an image of shape {image.shape}, wanted {self.shape}")
+        layers = self.content_layers | self.style_layers
+        activations, caches = self.network.forward(image, layers)
+        terms, gradients = self._layer_terms(activations)
+        dimage = self.network.backward(gradients, caches)
+
+        H, W, _ = image.shape
+        value, gradient = total_variation(image)
+        terms["tv"] = self.tv_weight / (H * W) * value
+        dimage = dimage + self.tv_weight / (H * W) * gradient
+        terms = {name: float(term) for name, term in terms.items()}
+        return Evaluation(sum(terms.values()), dimage, terms)
+
+    def _layer_terms(self, activations: Mapping) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return each layer's weighted terms, and their sum's gradient by its activation."""
+        terms, gradients = {}, {}
+        for name, w in self.content_layers.items():
+            a_G = activations[name]
+            scale = self.content_weight * w / a_G.size
+            value, da = content_loss(a_G, self.content_targets[name])
+            terms[f"content {name}"] = scale * value
+            gradients[name] = scale * da
+        for name, lambda_ in self.style_layers.items():
+            scale = self.style_weight * lambda_
+            value, da = style_loss(activations[name], self.style_targets[name])
+            terms[f"style {name}"] = scale * value
+            gradients[name] = gradients.get(name, 0) + scale * da
+        return terms, gradients

