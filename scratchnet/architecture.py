@@ -46,6 +46,4 @@ def blocks(architecture: str) -> Iterator[tuple[int, list[tuple[str, tuple[int, 
 
 def kernel_shapes(architecture: str) -> dict[str, tuple[int, int, int, int]]:
     """Return the kernel shape (kh, kw, C_in, C_out) of each convolution, in order, by name."""
-    return {
-        name: shape for _, convolutions in blocks(architecture) for name, shape in convolutions
-    }
+    return {name: shape for _, convolutions in blocks(architecture) for name, shape in convolutions}
