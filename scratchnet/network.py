@@ -123,6 +123,27 @@ class Network:
             shapes[layer.name] = shape
         return shapes
 
+    def memory(self, height: int, width: int, layers: Iterable[str]) -> int:
+        """Estimate the peak in bytes of a forward and a backward pass with gradients at ``layers``.
+
+        What is held all the while: the parameters, an activation and a gradient at each layer
+        named, and a byte for every entry that a ReLU or a pool passed (mask or switch). On top of
+        it, for the largest convolution: its matrix of patches, and its output about three times.
+        """
+        layers = set(layers)
+        shapes = self.output_shapes(height, width)
+        held = sum(2 * prod(shapes[name]) for name in layers)
+        masks = work = 0
+        for layer in self.layers[: self._depth(layers)]:
+            size = prod(shapes[layer.name])
+            if isinstance(layer, Convolution):
+                held += layer.kernel.size + layer.bias.size
+                patches = size // layer.kernel.shape[3] * prod(layer.kernel.shape[:3])
+                work = max(work, patches + 3 * size)
+            else:
+                masks += size
+        return (held + work) * self.dtype.itemsize + masks
+
     def _depth(self, names: Iterable[str]) -> int:
         """Return how many layers it takes to pass the deepest of the names."""
         names = list(names)

@@ -104,19 +104,26 @@ class StyleTransferObjective:
         image = np.asarray(image, self.network.dtype)
         if image.shape != self.shape:
             raise ValueError(f"got an image of shape {image.shape}, wanted {self.shape}")
-        layers = self.content_layers | self.style_layers
-        activations, caches = self.network.forward(image, layers)
-        terms, gradients = self._layer_terms(activations)
-        dimage = self.network.backward(gradients, caches)
-
-        H, W, _ = image.shape
-        value, gradient = total_variation(image)
-        terms["tv"] = self.tv_weight / (H * W) * value
-        dimage = dimage + self.tv_weight / (H * W) * gradient
+        activations, caches = self.network.forward(image, self.layers)
+        terms, gradients = self.layer_terms(activations)
+        terms["tv"], dimage = self.tv_term(image)
+        if gradients:
+            dimage = dimage + self.network.backward(gradients, caches)
         terms = {name: float(term) for name, term in terms.items()}
         return Evaluation(sum(terms.values()), dimage, terms)
 
-    def _layer_terms(self, activations: Mapping) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    @property
+    def layers(self) -> list[str]:
+        """The names of all layers that J looks at."""
+        return list(self.content_layers | self.style_layers)
+
+    def tv_term(self, image: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return tv_weight · TV/(H W) and its gradient by the image."""
+        H, W, _ = image.shape
+        value, gradient = total_variation(image)
+        return self.tv_weight / (H * W) * value, self.tv_weight / (H * W) * gradient
+
+    def layer_terms(self, activations: Mapping) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Return each layer's weighted terms, and their sum's gradient by its activation."""
         terms, gradients = {}, {}
         for name, w in self.content_layers.items():

@@ -213,5 +213,9 @@ def _initial_image(
 
 
 def _scaled(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
-    """Return (height, width) times ``factor``, rounded."""
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    """Return the style image's (height, width) times ``factor``, rounded.
+
+    A style image much smaller than the content image stays large enough for the deepest layers.
+    """
+    factor = min(1.0, max(factor, SMALLEST_SIDE / 2 / min(shape[:2])))
+    return round(shape[0] * factor), round(shape[1] * factor)

@@ -1,0 +1,239 @@
+"""Paint a photograph in the manner of a painting.
+
+Without arguments: a street of old houses in the manner of The Starry Night, from white noise,
+256 px. Saves the picture and, beside it, a strip content | style | result (…_strip.png) and the
+curve of the loss (…_loss.png). Ctrl-C stops early and saves the picture as it is then.
+"""
+
+import argparse
+import inspect
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet import VGG, PixelDescent, load_image, save_image, style_transfer
+from scratchnet.images import fit, image_format, resize_image, side_by_side
+from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.transfer import Record, Step, coarse_to_fine_sizes
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from tqdm import tqdm
+except ImportError as error:
+    print(f"transfer: {error}; install the extra: pip install '.[viz]'", file=sys.stderr)
+    sys.exit(2)
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return number
+
+
+def weight(text: str) -> float:
+    """Read a finite number of at least 0."""
+    if not 0 <= (number := float(text)) < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    return number
+
+
+def options() -> list[tuple]:
+    """List the flags: name, type, default, metavar, help. Defaults are the package's own."""
+    signature = inspect.signature(style_transfer).parameters
+    default = {name: parameter.default for name, parameter in signature.items()}
+    content = IMAGES / "leuven_street.jpg"
+    style = IMAGES / "starry_night.jpg"
+    rate, momentum = PixelDescent.learning_rate, PixelDescent.momentum
+    # fmt: off
+    return [
+        ("content", Path, content, "FILE", "the picture that says what is seen"),
+        ("style", Path, style, "FILE", "the picture that says how it is painted"),
+        ("output", Path, None, "FILE", "where to save; None: outputs/CONTENT_STYLE.png"),
+        ("image-size", positive, 256, "PX", "long side of the result; a smaller picture stays so"),
+        ("style-scale", weight, 1.0, "X", "long side of the style, in image sizes: more, coarser strokes"),
+        ("iterations", positive, default["iterations"], "N", "steps at each size"),
+        ("init", str, default["init"], "WHAT", "what the result starts as: random, content or a FILE"),
+        ("content-weight", weight, default["content_weight"], "X", "how much the content counts"),
+        ("style-weight", weight, default["style_weight"], "X",
+         "how much the style counts: 1e-4 tints, 1e-2 swallows the content"),
+        ("tv-weight", weight, default["tv_weight"], "X",
+         "how much smoothness counts: 0 leaves speckle, 1000 makes a wash"),
+        ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
+        ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
+        ("learning-rate", weight, rate, "PX", "root mean square of the first step, in pixel values"),
+        ("momentum", weight, momentum, "X", "how much of a step is left in the next one"),
+        ("seed", int, default["seed"], "N", "of the noise: the same seed, the same picture"),
+        ("weights", Path, None, "FILE", "a weight file; None: the embedded VGG-16"),
+    ]
+    # fmt: on
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for name, kind, default, metavar, text in options():
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
+    parser.add_argument("--pooling", choices=("max", "average"), default="max", help="of VGG")
+    parser.add_argument("--enlarge", action="store_true", help="enlarge pictures that are smaller")
+    return parser.parse_args(argv)
+
+
+def prepare(path: Path, long_side: float, enlarge: bool) -> np.ndarray:
+    """Load a picture and scale it to its working size; enlarge it only if asked to."""
+    image = load_image(path)
+    if max(image.shape[:2]) <= long_side and not enlarge:
+        return image
+    return resize_image(image, fit(image.shape, max(1, round(long_side))))
+
+
+def checked_output(output: Path | None, content: Path, style: Path) -> Path:
+    """Return where the result goes, after checking that it can go there."""
+    if output is None:
+        Path("outputs").mkdir(exist_ok=True)
+        output = Path("outputs") / f"{content.stem}_{style.stem}.png"
+    image_format(output)
+    if not output.parent.is_dir():
+        raise ValueError(f"--output {output}: there is no folder {output.parent}")
+    return output
+
+
+def equal_layers(names: str, total: float) -> dict[str, float]:
+    """Turn "a,b" to layers that share a total weight equally."""
+    layers = [name.strip() for name in names.split(",") if name.strip()]
+    return {name: total / len(layers) for name in layers}
+
+
+def announce(network: VGG, content: np.ndarray, layers: list[str], arguments) -> None:
+    """Say what is going to happen: sizes, time (from one pass at full size) and memory."""
+    height, width = content.shape[:2]
+    sizes = [(height, width)]
+    if arguments.init == "random":
+        sizes = coarse_to_fine_sizes(content.shape)
+    start = time.perf_counter()
+    activations, caches = network.forward(content, layers)
+    network.backward(activations, caches)
+    seconds = time.perf_counter() - start
+    evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
+    memory = network.memory(height, width, layers)
+    print(f"content  {arguments.content}\nstyle    {arguments.style}")
+    print(
+        f"sizes    {', '.join(f'{w}×{h}' for h, w in sizes)} px, {arguments.iterations} steps each"
+    )
+    print(f"expected {seconds * evaluations / 60:.1f} minutes, {memory / 1e9:.1f} GB of memory")
+
+
+class Progress:
+    """The callback: shows a bar with the loss by term, and keeps what a plot or Ctrl-C needs."""
+
+    def __init__(self):
+        self.last: Step | None = None
+        self.history: list[Record] = []
+        form = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
+        self.bar = tqdm(total=1.0, bar_format=form)
+
+    def __call__(self, step: Step) -> None:
+        """Show one step."""
+        self.last = step
+        self.history.append(Record(step.iteration, step.loss, step.terms, step.image.shape[:2]))
+        sums = dict.fromkeys(("content", "style", "tv"), 0.0)
+        for name, term in step.terms.items():
+            sums[name.split()[0]] += term
+        terms = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
+        self.bar.set_postfix_str(f"step {step.iteration}: J {step.loss:.4g} ({terms})", False)
+        self.bar.update(step.progress - self.bar.n)
+
+
+def plot_history(history: list[Record], path: Path) -> None:
+    """Draw J and its terms over the iterations."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    iterations = [record.iteration for record in history]
+    axes.semilogy(iterations, [record.loss for record in history], "k", label="J", linewidth=2)
+    for name in history[0].terms:
+        axes.semilogy(iterations, [record.terms[name] for record in history], label=name)
+    for before, after in zip(history, history[1:], strict=False):
+        if before.size != after.size:
+            axes.axvline(after.iteration, color="0.8", zorder=0)
+    axes.set(xlabel="iteration (grey: the next size begins)", ylabel="J and its weighted terms")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def save_all(output: Path, pictures: list[np.ndarray], history: list[Record]) -> None:
+    """Save the last of the pictures, the strip of all, and the curve."""
+    save_image(output, pictures[-1])
+    strip = output.with_name(f"{output.stem}_strip.png")
+    save_image(strip, side_by_side(pictures))
+    curve = output.with_name(f"{output.stem}_loss.png")
+    plot_history(history, curve)
+    print(f"saved    {output}, {strip.name}, {curve.name}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
+    content = prepare(arguments.content, arguments.image_size, arguments.enlarge)
+    style_side = arguments.image_size * arguments.style_scale
+    style = prepare(arguments.style, style_side, arguments.enlarge)
+    init = arguments.init
+    if init not in ("random", "content"):
+        init = resize_image(load_image(init), content.shape[:2])
+    output = checked_output(arguments.output, arguments.content, arguments.style)
+    layers = {
+        "content_layers": equal_layers(arguments.content_layers, 1.0),
+        "style_layers": equal_layers(arguments.style_layers, 1.0),
+    }
+    weights = {
+        name: getattr(arguments, name) for name in ("content_weight", "style_weight", "tv_weight")
+    }
+    optimizer = PixelDescent(arguments.learning_rate, arguments.momentum)
+    network = VGG.load(arguments.weights, pool=arguments.pooling)
+    announce(network, content, [name for group in layers.values() for name in group], arguments)
+
+    start, progress = time.perf_counter(), Progress()
+    try:
+        result = style_transfer(
+            content, style, network=network, init=init, iterations=arguments.iterations,
+            optimizer=optimizer, seed=arguments.seed, callback=progress, **layers, **weights,
+        )  # fmt: skip
+        image, stopped = result.image, result.stopped
+    except KeyboardInterrupt:
+        if progress.last is None:
+            raise
+        image = resize_image(progress.last.image, content.shape[:2])
+        stopped = f"interrupted at step {progress.last.iteration}"
+    finally:
+        progress.bar.close()
+    save_all(output, [content, style, image], progress.history)
+    if stopped:
+        print(f"transfer: {stopped}; saved the picture as it was before", file=sys.stderr)
+        return 1
+    lowest = min(record.loss for record in progress.history if record.size == image.shape[:2])
+    print(f"J        {lowest:.6g} after {(time.perf_counter() - start) / 60:.1f} minutes")
+    return 0
+
+
+def main() -> int:
+    """Run, and turn what a user can mend into one line and exit code 2."""
+    arguments = parse_arguments()
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        print("transfer: interrupted before the first step; nothing to save", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, MemoryError) as error:
+        print(f"transfer: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
