@@ -9,6 +9,7 @@ import argparse
 import inspect
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,10 @@ def options() -> list[tuple]:
         ("content", Path, content, "FILE", "the picture that says what is seen"),
         ("style", Path, style, "FILE", "the picture that says how it is painted"),
         ("output", Path, None, "FILE", "where to save; None: outputs/CONTENT_STYLE.png"),
-        ("image-size", positive, 256, "PX", "long side of the result; a smaller picture stays so"),
-        ("style-scale", weight, 1.0, "X", "long side of the style, in image sizes: more, coarser strokes"),
+        ("image-size", positive, 256, "PX", "long side of the result; smaller pictures stay so"),
+        ("style-scale", weight, 1.0, "X", "style's long side, in image sizes: more, coarser strokes"),
         ("iterations", positive, default["iterations"], "N", "steps at each size"),
-        ("init", str, default["init"], "WHAT", "what the result starts as: random, content or a FILE"),
+        ("init", str, default["init"], "WHAT", "the start: random, content or a FILE"),
         ("content-weight", weight, default["content_weight"], "X", "how much the content counts"),
         ("style-weight", weight, default["style_weight"], "X",
          "how much the style counts: 1e-4 tints, 1e-2 swallows the content"),
@@ -68,7 +69,7 @@ def options() -> list[tuple]:
          "how much smoothness counts: 0 leaves speckle, 1000 makes a wash"),
         ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
         ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
-        ("learning-rate", weight, rate, "PX", "root mean square of the first step, in pixel values"),
+        ("learning-rate", weight, rate, "PX", "root mean square of the first step, in pixels"),
         ("momentum", weight, momentum, "X", "how much of a step is left in the next one"),
         ("seed", int, default["seed"], "N", "of the noise: the same seed, the same picture"),
         ("weights", Path, None, "FILE", "a weight file; None: the embedded VGG-16"),
@@ -160,7 +161,7 @@ def plot_history(history: list[Record], path: Path) -> None:
     axes.semilogy(iterations, [record.loss for record in history], "k", label="J", linewidth=2)
     for name in history[0].terms:
         axes.semilogy(iterations, [record.terms[name] for record in history], label=name)
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         if before.size != after.size:
             axes.axvline(after.iteration, color="0.8", zorder=0)
     axes.set(xlabel="iteration (grey: the next size begins)", ylabel="J and its weighted terms")
