@@ -79,7 +79,8 @@ def check_kinked_layers(rng: np.random.Generator) -> Iterator[GradientReport]:
         x = rng.standard_normal(shape)
         # Small whole numbers: many exact zeros for the ReLU, many ties for the pool.
         on_kinks = rng.integers(-1, 2, shape).astype(float)
-        for operation, values in [(layer.name, x), (f"{layer.name} on its kinks", on_kinks)]:
+        name = describe(layer)
+        for operation, values in [(name, x), (f"{name} on its kinks", on_kinks)]:
             y, cache = layer.forward(values)
             dy = rng.standard_normal(y.shape)
             dx = layer.backward(dy, cache)

@@ -10,14 +10,19 @@ enlarged result of the one before and only has to add detail. The levels before 
 together cost a third of it (¼ + 1/16 + … of its pixels).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.images import resize_image
 from scratchnet.network import VGG, Network
-from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS, StyleTransferObjective
+from scratchnet.objective import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    Evaluation,
+    StyleTransferObjective,
+)
 from scratchnet.optimizers import Optimizer, PixelDescent
 
 SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
@@ -77,13 +82,25 @@ def coarse_to_fine_sizes(
     return sizes
 
 
+def descend(
+    objective: StyleTransferObjective, G: np.ndarray, optimizer: Optimizer, iterations: int
+) -> Iterator[tuple[np.ndarray, Evaluation]]:
+    """Minimise J from G, one size: yield (G, J at G) at the start and after each step."""
+    state = optimizer.start(G, iterations)
+    for t in range(iterations + 1):
+        evaluation = objective.evaluate(G)
+        yield G, evaluation
+        if t < iterations:
+            G, state = optimizer.step(G, evaluation.gradient, state)
+
+
 def style_transfer(
     content: np.ndarray,
     style: np.ndarray,
     *,
     network: Network | None = None,
     init: str | np.ndarray = "random",
-    iterations: int = 150,
+    iterations: int = 100,
     content_weight: float = 1.0,
     style_weight: float = 1e-3,
     tv_weight: float = 10.0,
@@ -137,61 +154,36 @@ def style_transfer(
         coarse_to_fine = isinstance(init, str) and init == "random"
     sizes = coarse_to_fine_sizes(content.shape) if coarse_to_fine else [content.shape[:2]]
     G = _initial_image(init, content, sizes[0], seed).astype(network.dtype)
-    total = sum(height * width for height, width in sizes)
-    done, history, stopped = 0.0, [], None
+    work = (iterations + 1) * sum(height * width for height, width in sizes)
+    done, history, stopped = 0, [], None
     for height, width in sizes:
-        G = resize_image(G, (height, width))
+        G = best = resize_image(G, (height, width))
+        lowest = np.inf
         objective = StyleTransferObjective(
             network,
             resize_image(content, (height, width)),
             resize_image(style, _scaled(style.shape, height / content.shape[0])),
+            content_layers=content_layers,
+            style_layers=style_layers,
             content_weight=content_weight,
             style_weight=style_weight,
             tv_weight=tv_weight,
-            content_layers=content_layers,
-            style_layers=style_layers,
         )
-        share = height * width / total
-        G, records, stopped = _descend(
-            objective, G, optimizer, iterations, callback, len(history), (done, share)
-        )
-        history += records
-        done += share
+        for G_t, (loss, gradient, terms) in descend(objective, G, optimizer, iterations):
+            iteration = len(history)
+            if not (np.isfinite(loss) and np.isfinite(gradient).all()):
+                stopped = f"J is not finite at iteration {iteration}"
+                break
+            if loss < lowest:
+                best, lowest = G_t, loss
+            done += height * width
+            history.append(Record(iteration, loss, terms, (height, width)))
+            if callback is not None:
+                callback(Step(iteration, G_t, loss, terms, done / work))
+        G = best
         if stopped:
             break
     return TransferResult(resize_image(G, content.shape[:2]), history, stopped)
-
-
-def _descend(
-    objective: StyleTransferObjective,
-    G: np.ndarray,
-    optimizer: Optimizer,
-    iterations: int,
-    callback: Callable[[Step], None] | None,
-    first: int,
-    work: tuple[float, float],
-) -> tuple[np.ndarray, list[Record], str | None]:
-    """Minimise J at one size: ``iterations`` steps, J evaluated before each and after the last.
-
-    ``first`` is the number of the first evaluation, ``work`` the share of the whole work that is
-    done already and that of this size. Returns the picture of the lowest J, the records, and why
-    the descent stopped early (or None).
-    """
-    state = optimizer.start(G, iterations)
-    best, lowest, records = G, np.inf, []
-    for t in range(iterations + 1):
-        loss, gradient, terms = objective.evaluate(G)
-        if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-            return best, records, f"J is not finite at iteration {first + t}"
-        if loss < lowest:
-            best, lowest = G, loss
-        records.append(Record(first + t, loss, terms, G.shape[:2]))
-        if callback is not None:
-            done, share = work
-            callback(Step(first + t, G, loss, terms, done + share * (t + 1) / (iterations + 1)))
-        if t < iterations:
-            G, state = optimizer.step(G, gradient, state)
-    return best, records, None
 
 
 def _initial_image(

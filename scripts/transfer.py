@@ -59,7 +59,7 @@ def options() -> list[tuple]:
         ("style", Path, style, "FILE", "the picture that says how it is painted"),
         ("output", Path, None, "FILE", "where to save; None: outputs/CONTENT_STYLE.png"),
         ("image-size", positive, 256, "PX", "long side of the result; smaller pictures stay so"),
-        ("style-scale", weight, 1.0, "X", "style's long side, in image sizes: more, coarser strokes"),
+        ("style-scale", weight, 1.0, "X", "style's long side, in image sizes"),
         ("iterations", positive, default["iterations"], "N", "steps at each size"),
         ("init", str, default["init"], "WHAT", "the start: random, content or a FILE"),
         ("content-weight", weight, default["content_weight"], "X", "how much the content counts"),

@@ -1,0 +1,157 @@
+"""The classic mistakes of hand-written backpropagation, as edits of this package's source.
+
+Each `Bug` replaces one piece of text in one module. `plant` copies the package, makes the edit
+there and leaves the original alone; ``check_gradients.py --bug NAME`` and the test suite then
+show that the copy is caught.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import scratchnet
+
+PACKAGE = Path(scratchnet.__file__).parent
+
+
+class Bug(NamedTuple):
+    """One mistake: what it is, the edit that makes it, and the test file that catches it.
+
+    ``by_gradients`` is False where the derivative stays right, but of a wrong function, or only
+    the choice on a kink changes: that no gradient check can see, and a worked example must.
+    """
+
+    name: str
+    mistake: str
+    module: str
+    right: str
+    wrong: str
+    test: str = "test_derivatives.py"
+    by_gradients: bool = True
+
+
+LAYER_TEST = {"test": "test_layers.py", "by_gradients": False}
+LOSS_TEST = {"test": "test_losses.py", "by_gradients": False}
+
+
+CONVOLUTION, POOLING = "layers/convolution.py", "layers/pooling.py"
+RELU, PREPROCESSING = "layers/relu.py", "layers/preprocessing.py"
+NETWORK, LOSSES, OBJECTIVE = "network.py", "losses.py", "objective.py"
+
+BUGS = [
+    Bug("kernel-not-rotated", "the taps of the kernel are applied in the wrong order going back",
+        CONVOLUTION, "+= patches[:, :, u, v]", "+= patches[:, :, kh - 1 - u, kw - 1 - v]"),
+    Bug("channel-axes-not-swapped", "the kernel's matrix goes back untransposed",
+        CONVOLUTION, "@ self._matrix().T", "@ self._matrix().reshape(self._matrix().T.shape)"),
+    Bug("overlap-not-added", "a pixel in several patches keeps only the last patch's gradient",
+        CONVOLUTION, "+= patches[:, :, u, v]", "= patches[:, :, u, v]"),
+    Bug("padding-kept", "the padding is cut off at the wrong side",
+        CONVOLUTION, "x[padding : padding + H, padding : padding + W]", "x[:H, :W]"),
+    Bug("patch-transposed", "rows and columns of a patch change places",
+        CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 4, 3, 2)"),
+    Bug("channels-before-taps", "a patch is laid out channel by channel, the kernel tap by tap",
+        CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 2, 3, 4)"),
+    Bug("bias-forgotten", "the bias is not added",
+        CONVOLUTION, "@ self._matrix() + self.bias", "@ self._matrix()"),
+    Bug("stride-forgotten-back", "col2im steps by one pixel whatever the stride",
+        CONVOLUTION, "x[u : u + stride * rows : stride, v : v + stride * cols : stride]",
+        "x[u : u + rows, v : v + cols]"),
+    Bug("output-size", "the output is one row and column short",
+        CONVOLUTION, "// stride + 1", "// stride"),
+    Bug("bias-gradient-mean", "the bias's gradient is a mean instead of a sum",
+        CONVOLUTION, "dY.sum(axis=0)", "dY.mean(axis=0)"),
+    Bug("kernel-gradient-transposed", "the kernel's gradient is dYᵀX with its axes never swapped",
+        CONVOLUTION, "self._columns(x).T @ dY", "dY.T @ self._columns(x)"),
+    Bug("relu-mask-wrong-side", "the ReLU lets gradients through where its input was negative",
+        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x < 0"),
+    Bug("relu-mask-at-zero", "the ReLU has a gradient at 0, where it claims none",
+        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x >= 0", **LAYER_TEST),
+    Bug("relu-mask-forgotten", "the ReLU passes every gradient on",
+        RELU, "return dy * cache", "return dy"),
+    Bug("relu-mask-of-gradient", "the mask is taken from the gradient, not from the input",
+        RELU, "return dy * cache", "return dy * (dy > 0)"),
+    Bug("pool-wrong-winner", "max pooling sends its gradient to the corner after the winner",
+        POOLING, "switches == n", "switches == (n + 1) % 4"),
+    Bug("pool-all-winners", "max pooling sends its gradient to all four corners",
+        POOLING, "dy * (switches == n)", "dy * (switches < 4)"),
+    Bug("pool-last-of-ties", "of equals in max pooling the last wins, not the first",
+        POOLING, "corner > y", "corner >= y", **LAYER_TEST),
+    Bug("pool-corners-swapped", "rows and columns of the corners change places going back",
+        POOLING, "_corner(dx, u, v)[:] = dy * (switches", "_corner(dx, v, u)[:] = dy * (switches"),
+    Bug("average-not-divided", "average pooling hands the whole gradient to each corner",
+        POOLING, "= dy / 4", "= dy"),
+    Bug("average-of-two", "average pooling divides by 2",
+        POOLING, "for u, v in CORNERS) / 4", "for u, v in CORNERS) / 2"),
+    Bug("bgr-not-undone", "the gradient arrives in BGR, not in RGB",
+        PREPROCESSING, "return dy[..., ::-1]", "return dy"),
+    Bug("bgr-forgotten", "the network is fed RGB",
+        PREPROCESSING, "x[..., ::-1] -", "x -"),
+    Bug("mean-in-rgb-order", "the mean is subtracted in RGB order",
+        PREPROCESSING, "MEAN_BGR, x.dtype)", "MEAN_BGR[::-1], x.dtype)", **LAYER_TEST),
+    Bug("gram-factor-2", "the Gram matrix's factor of 2 is forgotten",
+        LOSSES, "(A @ (dG + dG.T))", "(A @ dG)"),
+    Bug("gram-one-side", "only the first factor of the Gram matrix is differentiated",
+        LOSSES, "(A @ (dG + dG.T))", "(A @ (dG + dG))"),
+    Bug("gram-transposed", "which positions look alike, not which channels fire together",
+        LOSSES, "return A.T @ A", "return A @ A.T"),
+    Bug("gram-reshape-order", "channels and positions are mixed by a reshape",
+        LOSSES, "A = a.reshape(-1, a.shape[-1])  # (M, C)\n    # G_kk",
+        "A = a.reshape(a.shape[-1], -1).T\n    # G_kk"),
+    Bug("content-sign", "the content gradient points away from the content",
+        LOSSES, "return 0.5 * np.sum(difference**2), difference",
+        "return 0.5 * np.sum(difference**2), -difference"),
+    Bug("content-half", "the ½ of the content loss is forgotten",
+        LOSSES, "return 0.5 * np.sum(difference**2)", "return np.sum(difference**2)"),
+    Bug("style-positions", "the style gradient is not divided by the positions",
+        LOSSES, "dG = D / (2 * C**2 * M)", "dG = D / (2 * C**2)"),
+    Bug("style-normalisation", "the style loss is divided by 2C² instead of 4C²",
+        LOSSES, "np.sum(D**2) / (4 * C**2)", "np.sum(D**2) / (2 * C**2)"),
+    Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
+        LOSSES, "gram_matrix(a_S) / (a_S.shape[0] * a_S.shape[1])", "gram_matrix(a_S)", **LOSS_TEST),
+    Bug("tv-one-sided", "a difference's gradient reaches only one of its two pixels",
+        LOSSES, "    gradient[:-1] -= down\n", ""),
+    Bug("tv-wrapped", "horizontal differences act on rows",
+        LOSSES, "gradient[:, 1:] += right", "gradient[:, :-1] += right"),
+    Bug("gradients-not-summed", "where two gradients meet, the one from above is lost",
+        NETWORK, "g if da is None else da + g", "g"),
+    Bug("own-gradient-lost", "where two gradients meet, the layer's own one is lost",
+        NETWORK, "g if da is None else da + g", "g if da is None else da"),
+    Bug("gradient-before-layer", "a gradient is added below its layer instead of above it",
+        NETWORK, "            da = layer.backward(da, cache)\n        return da",
+        "            da = da if layer.name in gradients else layer.backward(da, cache)\n"
+        "        return da"),
+    Bug("weight-on-value-only", "the style weight scales J, but not its gradient",
+        OBJECTIVE, "gradients.get(name, 0) + scale * da", "gradients.get(name, 0) + da"),
+    Bug("content-style-overwritten", "a layer in both lists keeps only its style gradient",
+        OBJECTIVE, "gradients.get(name, 0) + scale * da", "scale * da", **{"by_gradients": False}),
+    Bug("tv-gradient-forgotten", "the total variation has a value, but no gradient",
+        OBJECTIVE, "self.tv_weight / (H * W) * gradient", "0 * gradient"),
+]  # fmt: skip
+
+
+def plant(bug: Bug, folder: Path) -> Path:
+    """Copy the package to ``folder`` and make the edit there; returns what to import it from.
+
+    Raises ValueError if the text to replace is not in the module exactly once: the source has
+    changed, and the bug must follow it.
+    """
+    copy = folder / "scratchnet"
+    shutil.copytree(
+        PACKAGE,
+        copy,
+        ignore=shutil.ignore_patterns("pretrained", "__pycache__"),
+        dirs_exist_ok=True,
+    )
+    weights = folder / "weights" / "vgg16.h5"
+    weights.parent.mkdir(exist_ok=True)
+    if not weights.exists():
+        from scratchnet.weights import embedded_weights
+
+        os.symlink(embedded_weights(), weights)
+    module = copy / bug.module
+    source = module.read_text(encoding="utf-8")
+    if (times := source.count(bug.right)) != 1:
+        raise ValueError(f"{bug.name}: {bug.module} holds {bug.right!r} {times} times, not once")
+    module.write_text(source.replace(bug.right, bug.wrong), encoding="utf-8")
+    return folder

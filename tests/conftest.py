@@ -1,0 +1,68 @@
+"""What several test files share."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scratchnet import VGG, Network, load_image
+from scratchnet.images import resize_image
+from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "scripts" / "images"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def vgg64():
+    return VGG.load(dtype="float64")
+
+
+@pytest.fixture(scope="session")
+def vgg32():
+    return VGG.load(dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """Return a small content and a small style picture of another shape, in float64."""
+    content = resize_image(load_image(IMAGES / "leuven_street.jpg"), (36, 48))
+    style = resize_image(load_image(IMAGES / "starry_night.jpg"), (40, 32))
+    return content.astype(float), style.astype(float)
+
+
+def make_tiny_network(pool=MaxPool, dtype="float64", seed=0) -> Network:
+    """Return a network shaped like VGG's first two blocks, with few channels."""
+    rng = np.random.default_rng(seed)
+    layers, C_in = [Preprocess("preprocess")], 3
+    for block, C_out in enumerate((4, 5), start=1):
+        for n in (1, 2):
+            kernel = (rng.standard_normal((3, 3, C_in, C_out)) / 4).astype(dtype)
+            bias = rng.standard_normal(C_out).astype(dtype)
+            layers += [Convolution(kernel, bias, name=f"conv{block}_{n}"), ReLU(f"relu{block}_{n}")]
+            C_in = C_out
+        layers.append(pool(f"pool{block}"))
+    return Network(layers, dtype=dtype)
+
+
+@pytest.fixture(params=[MaxPool, AveragePool])
+def tiny_network(request):
+    return make_tiny_network(request.param)
+
+
+def load_script(name: str):
+    """Import a file of scripts/ as a module."""
+    spec = importlib.util.spec_from_file_location(
+        f"scripts_{name}", ROOT / "scripts" / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

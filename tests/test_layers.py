@@ -1,0 +1,221 @@
+"""Layers: worked examples, a ladder of shapes, adjointness, and SciPy as a referee.
+
+Their gradients are in test_derivatives.py.
+"""
+
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+from scratchnet.gradient_check import adjoint_error
+from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU, col2im, im2col
+
+SHAPES = [(1, 1, 1), (3, 3, 1), (2, 2, 3), (5, 4, 2), (7, 6, 3)]
+
+
+def column(*values):
+    """Return the values as a picture of one row and one channel, (1, W, 1)."""
+    return np.array(values, float).reshape(1, -1, 1)
+
+
+# ---------------------------------------------------------------- convolution
+
+
+def test_convolution_by_hand():
+    # x = [1 2 3], kernel (1×3) = [10 100 1000], padded by one zero left and right:
+    # y0 = 10·0 + 100·1 + 1000·2 = 2100, y1 = 10·1 + 100·2 + 1000·3 = 3210, y2 = 10·2 + 100·3 = 320
+    kernel = np.array([10.0, 100.0, 1000.0]).reshape(1, 3, 1, 1)
+    layer = Convolution(kernel, np.zeros(1), padding=1)
+    x = column(1, 2, 3)
+    y, cache = layer.forward(x)
+    assert y.shape == (3, 3, 1)  # padding adds a row above and below, too
+    assert y[1].ravel().tolist() == [2100, 3210, 320]
+    # dy = [1 0 0]: y0 used x0 with 100 and x1 with 1000
+    dy = np.zeros((3, 3, 1))
+    dy[1, 0] = 1
+    assert layer.backward(dy, cache).ravel().tolist() == [100, 1000, 0]
+
+
+def test_convolution_adds_channels_and_bias():
+    # 1×1 kernel: y = 2·x0 + 3·x1 + 0.5 = 2·1 + 3·10 + 0.5
+    layer = Convolution(np.array([2.0, 3.0]).reshape(1, 1, 2, 1), np.array([0.5]), padding=0)
+    y, _ = layer.forward(np.array([1.0, 10.0]).reshape(1, 1, 2))
+    assert y.item() == 32.5
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 3), (5, 4)])
+def test_convolution_equals_scipy(rng, size, stride, padding):
+    x = rng.standard_normal((9, 8, 3))
+    kernel, bias = rng.standard_normal((*size, 3, 4)), rng.standard_normal(4)
+    y, _ = Convolution(kernel, bias, stride, padding).forward(x)
+    padded = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))
+    for k_out in range(4):
+        expected = bias[k_out] + sum(
+            correlate2d(padded[:, :, k], kernel[:, :, k, k_out], mode="valid") for k in range(3)
+        )
+        expected = expected[::stride, ::stride]
+        assert np.abs(y[:, :, k_out] - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-13), (np.float32, 1e-6)])
+def test_convolution_backward_is_the_adjoint_on_200_random_shapes(dtype, bound):
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        kh, kw, C_in, C_out, stride = rng.integers(1, 5, 5)
+        padding = rng.integers(0, 4)
+        H, W = rng.integers(max(kh, kw), 14, 2)
+        kernel = rng.standard_normal((kh, kw, C_in, C_out)).astype(dtype)
+        layer = Convolution(kernel, np.zeros(C_out, dtype), int(stride), int(padding))
+        x = rng.standard_normal((H, W, C_in)).astype(dtype)
+        Ax, cache = layer.forward(x)
+        y = rng.standard_normal(Ax.shape).astype(dtype)
+        Aty = layer.backward(y, cache)
+        assert Aty.shape == x.shape and Aty.dtype == dtype
+        assert adjoint_error(Ax, y, x, Aty) <= bound, (H, W, kernel.shape, stride, padding)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-13), (np.float32, 1e-6)])
+def test_col2im_is_the_adjoint_of_im2col_on_200_random_shapes(dtype, bound):
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        kh, kw, C, stride = map(int, rng.integers(1, 5, 4))
+        padding = int(rng.integers(0, 3))
+        H, W = map(int, rng.integers(max(kh, kw), 12, 2))
+        x = rng.standard_normal((H, W, C)).astype(dtype)
+        Ax = im2col(x, (kh, kw), stride, padding)
+        y = rng.standard_normal(Ax.shape).astype(dtype)
+        Aty = col2im(y, x.shape, (kh, kw), stride, padding)
+        assert adjoint_error(Ax, y, x, Aty) <= bound
+
+
+def test_convolution_keeps_no_values_of_its_input(rng):
+    layer = Convolution(rng.standard_normal((3, 3, 2, 2)), np.zeros(2))
+    _, cache = layer.forward(rng.standard_normal((4, 5, 2)))
+    assert cache == (4, 5, 2)
+
+
+def test_convolution_says_what_does_not_fit(rng):
+    layer = Convolution(rng.standard_normal((5, 5, 2, 2)), np.zeros(2), padding=0, name="conv9")
+    with pytest.raises(ValueError, match="conv9: got 3 channels, but its kernel takes 2"):
+        layer.forward(np.zeros((6, 6, 3)))
+    with pytest.raises(ValueError, match=r"a 5×5 kernel with padding 0 does not fit into .* 4×6"):
+        layer.forward(np.zeros((4, 6, 2)))
+
+
+# ---------------------------------------------------------------------- ReLU
+
+
+def test_relu_by_hand():
+    # negative → 0, zero → 0 with no gradient, positive → itself
+    y, mask = ReLU().forward(column(-2, 0, 3))
+    assert y.ravel().tolist() == [0, 0, 3]
+    assert mask.dtype == bool
+    assert ReLU().backward(column(5, 6, 7), mask).ravel().tolist() == [0, 0, 7]
+
+
+def test_relu_passes_nan_on():
+    # A NaN must show in J, not vanish in a comparison.
+    assert np.isnan(ReLU().forward(column(np.nan))[0]).all()
+
+
+# ------------------------------------------------------------------- pooling
+
+
+def picture(rows):
+    return np.array(rows, float)[:, :, None]
+
+
+def test_max_pool_by_hand():
+    x = picture([[1, 5, 2, 0], [3, 4, 8, 7]])
+    y, (switches, shape) = MaxPool().forward(x)
+    assert y.ravel().tolist() == [5, 8]
+    assert switches.ravel().tolist() == [1, 2] and switches.dtype == np.uint8
+    assert shape == (2, 4, 1)
+    dx = MaxPool().backward(picture([[10, 20]]), (switches, shape))
+    assert dx[:, :, 0].tolist() == [[0, 10, 0, 0], [0, 0, 20, 0]]
+
+
+@pytest.mark.parametrize(
+    ("window", "winner"),
+    [
+        ([[1, 1], [1, 1]], 0),
+        ([[0, 1], [1, 1]], 1),
+        ([[0, 0], [1, 1]], 2),
+        ([[0, 0], [0, 1]], 3),
+        ([[-1, -1], [-2, -1]], 0),
+    ],
+)
+def test_max_pool_gives_ties_to_the_first(window, winner):
+    _, cache = MaxPool().forward(picture(window))
+    dx = MaxPool().backward(picture([[7]]), cache)
+    assert np.flatnonzero(dx).tolist() == [winner]
+
+
+def test_max_pool_passes_nan_on():
+    for corner in range(4):
+        window = np.zeros(4)
+        window[corner] = np.nan
+        assert np.isnan(MaxPool().forward(window.reshape(2, 2, 1))[0]).all()
+
+
+def test_average_pool_by_hand():
+    x = picture([[1, 5], [3, 7]])
+    y, cache = AveragePool().forward(x)
+    assert y.item() == 4  # (1 + 5 + 3 + 7) / 4
+    assert AveragePool().backward(picture([[8]]), cache)[:, :, 0].tolist() == [[2, 2], [2, 2]]
+
+
+@pytest.mark.parametrize("layer", [MaxPool(), AveragePool()])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pools_halve_and_drop_an_odd_last_row_or_column(layer, shape, rng):
+    x = rng.standard_normal(shape)
+    y, cache = layer.forward(x)
+    H, W, C = shape
+    assert y.shape == (H // 2, W // 2, C) == layer.output_shape(shape)
+    dx = layer.backward(np.ones_like(y), cache)
+    assert dx.shape == x.shape
+    assert np.isclose(dx.sum(), y.size)
+    assert not dx[H // 2 * 2 :].any() and not dx[:, W // 2 * 2 :].any()
+
+
+def test_max_pool_unpooling_is_the_adjoint_for_fixed_switches(rng):
+    x, y = rng.standard_normal((6, 8, 3)), rng.standard_normal((3, 4, 3))
+    Ax, cache = MaxPool().forward(x)
+    # ⟨Ax, y⟩ = ⟨x, Aᵀy⟩, since the pool is linear where its switches do not change
+    assert adjoint_error(Ax, y, x, MaxPool().backward(y, cache)) <= 1e-13
+
+
+# ------------------------------------------------------------- preprocessing
+
+
+def test_preprocess_by_hand():
+    red, green, blue = 123.68 + 1, 116.779 + 2, 103.939 + 3
+    y, cache = Preprocess().forward(np.array([[[red, green, blue]]]))
+    assert np.allclose(y, [[[3, 2, 1]]], atol=1e-12)  # blue first
+    dx = Preprocess().backward(np.array([[[30.0, 20.0, 10.0]]]), cache)
+    assert dx.tolist() == [[[10, 20, 30]]]  # red first again
+
+
+# ----------------------------------------------------------------- all layers
+
+
+def all_layers(rng, dtype):
+    kernel = rng.standard_normal((3, 3, 3, 2)).astype(dtype)
+    convolution = Convolution(kernel, np.ones(2, dtype))
+    return [Preprocess(), convolution, ReLU(), MaxPool(), AveragePool()]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_layer_keeps_its_precision_and_its_input(dtype, rng):
+    for layer in all_layers(rng, dtype):
+        x = rng.standard_normal((5, 6, 3)).astype(dtype)
+        before = x.copy()
+        y, cache = layer.forward(x)
+        assert y.dtype == dtype and y.shape == layer.output_shape(x.shape)
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        dy_before = dy.copy()
+        dx = layer.backward(dy, cache)
+        assert dx.dtype == dtype and dx.shape == x.shape
+        assert np.array_equal(x, before) and np.array_equal(dy, dy_before)
