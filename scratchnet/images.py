@@ -61,6 +61,8 @@ def load_image(
                     f"{path}: {width}×{height} is over the limit of {max_pixels:,} pixels; "
                     "make it smaller, or raise the limit"
                 )
+            if picture.mode == "F":
+                raise ValueError(f"{path}: floating-point pixels have no stated white; use PNG")
             return _to_rgb(ImageOps.exif_transpose(picture), background)
     except UnidentifiedImageError:
         formats = ", ".join(FORMATS)
@@ -76,8 +78,6 @@ def _to_rgb(picture, background: tuple[int, int, int]) -> np.ndarray:
     if picture.mode == "I" or picture.mode.startswith("I;16"):  # 16-bit grey: 65535 is white
         grey = np.asarray(picture, np.float32) / 257
         return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.mode == "F":
-        raise ValueError("a picture of floating-point numbers has no stated white; save it as PNG")
     if picture.has_transparency_data:
         rgba = np.asarray(picture.convert("RGBA"), np.float32)
         alpha = rgba[:, :, 3:] / 255

@@ -65,13 +65,14 @@ class StyleTransferObjective:
         style_weight: float = 1e-3,
         tv_weight: float = 10.0,
     ):
-        for name, weight in {
-            "content_weight": content_weight,
-            "style_weight": style_weight,
-            "tv_weight": tv_weight,
-            **content_layers,
-            **style_layers,
-        }.items():
+        named = [
+            ("content_weight", content_weight),
+            ("style_weight", style_weight),
+            ("tv_weight", tv_weight),
+            *content_layers.items(),
+            *style_layers.items(),
+        ]
+        for name, weight in named:
             if not 0 <= weight < np.inf:
                 raise ValueError(f"{name}: got a weight of {weight}, wanted a number of at least 0")
         self.network = network

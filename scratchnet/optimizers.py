@@ -10,9 +10,10 @@ line of `PixelDescent`, make a descent that needs no tuning. With ĝ the gradien
 and t = 0, 1, …, N − 1 the iteration ::
 
     ĝ = ∂J/∂G / √(mean (∂J/∂G)²)     1. a step measured in pixels: ĝ has root mean square 1
-    v ← μ v − η_t ĝ                  2. momentum (Polyak 1964): steps that agree add up
-    η_t = η (1 − t/N)                3. decay: large steps find the valley, small ones its floor
-    G ← clip(G + v, 0, 255)          4. clipping: a pixel stays a colour that can be shown
+    η_t = η (1 − t/N)                2. decay: large steps find the valley, small ones its floor
+    v ← μ v − η_t ĝ                  3. momentum: steps that agree add up (Polyak 1964), with
+    G ← G + μ v − η_t ĝ                 Nesterov's look ahead (1983), which brakes earlier
+    G ← clip(G, 0, 255)              4. clipping: a pixel stays a colour that can be shown
 
 An optimizer holds its parameters and nothing else. What changes during a descent is its state,
 a plain dict of numbers and arrays that can be saved and put back::
@@ -127,9 +128,7 @@ class PixelDescent:
         # η_t = η (1 − t/N)
         eta = self.learning_rate * linear_decay(state["t"], state["iterations"])
         # v ← μ v − η_t ĝ
-        velocity = self.momentum * state["velocity"] - eta * g
-        # G ← clip(G + v, 0, 255)
-        moved = np.clip(image + velocity, 0, 255)
-        # A pixel at the wall has no velocity into it: v is what the picture really moved.
-        velocity = moved - image
-        return moved, {**state, "t": state["t"] + 1, "velocity": velocity}
+        v = self.momentum * state["velocity"] - eta * g
+        # G ← clip(G + μ v − η_t ĝ, 0, 255)
+        moved = np.clip(image + self.momentum * v - eta * g, 0, 255)
+        return moved, {**state, "t": state["t"] + 1, "velocity": v}

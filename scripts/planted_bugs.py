@@ -108,7 +108,7 @@ BUGS = [
     Bug("style-normalisation", "the style loss is divided by 2C² instead of 4C²",
         LOSSES, "np.sum(D**2) / (4 * C**2)", "np.sum(D**2) / (2 * C**2)"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
-        LOSSES, "gram_matrix(a_S) / (a_S.shape[0] * a_S.shape[1])", "gram_matrix(a_S)", **LOSS_TEST),
+        LOSSES, "(a_S) / (a_S.shape[0] * a_S.shape[1])", "(a_S)", **LOSS_TEST),
     Bug("tv-one-sided", "a difference's gradient reaches only one of its two pixels",
         LOSSES, "    gradient[:-1] -= down\n", ""),
     Bug("tv-wrapped", "horizontal differences act on rows",

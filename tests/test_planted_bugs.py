@@ -58,5 +58,5 @@ def test_an_unchanged_copy_passes(name, runs):
 
 def test_a_bug_that_no_longer_fits_the_source_is_refused(tmp_path):
     stale = bugs.Bug("stale", "nothing", bugs.RELU, "no such text", "")
-    with pytest.raises(ValueError, match="stale: layers/relu.py holds 'no such text' 0 times"):
+    with pytest.raises(ValueError, match=r"stale: layers/relu.py holds 'no such text' 0 times"):
         bugs.plant(stale, tmp_path)

@@ -1,0 +1,117 @@
+"""Optimizers: each idea by hand, and against SciPy's L-BFGS-B on a known bowl."""
+
+import numpy as np
+import pytest
+
+from scratchnet.optimizers import GradientDescent, PixelDescent, in_pixels, linear_decay
+
+
+def descend(optimizer, x, gradient, iterations):
+    state = optimizer.start(x, iterations)
+    for _ in range(iterations):
+        x, state = optimizer.step(x, gradient(x), state)
+    return x
+
+
+def test_gradient_descent_is_the_notes_update_to_the_letter():
+    G, dG = np.array([[[10.0, 20.0, 30.0]]]), np.array([[[1.0, -2.0, 300.0]]])
+    optimizer = GradientDescent(learning_rate=0.5)
+    stepped, _ = optimizer.step(G, dG, optimizer.start(G, 1))
+    assert stepped.tolist() == [[[9.5, 21, -120]]]  # G − ½ dG, not clipped
+
+
+def test_in_pixels_has_root_mean_square_one(rng):
+    for scale in (1e-30, 1, 1e30):
+        g = (scale * rng.standard_normal((4, 5, 3))).astype(np.float32)
+        step = in_pixels(g)
+        assert step.dtype == np.float32
+        assert np.isclose(np.sqrt(np.mean(step**2)), 1, rtol=1e-5)
+        assert np.allclose(step * np.abs(g).max(), g * np.abs(step).max(), rtol=1e-4)
+    assert not in_pixels(np.zeros((2, 2, 3))).any()
+
+
+def test_linear_decay():
+    assert [linear_decay(t, 4) for t in range(6)] == [1, 0.75, 0.5, 0.25, 0, 0]
+
+
+def test_pixel_descent_by_hand():
+    # One pixel, so that ĝ = ±1. N = 2, η = 8, μ = ½, and gradients +, +.
+    # t=0: η_0 = 8: v = −8,             G = 100 + ½·(−8) − 8 = 88
+    # t=1: η_1 = 4: v = ½·(−8) − 4 = −8, G = 88 + ½·(−8) − 4 = 80
+    optimizer = PixelDescent(learning_rate=8, momentum=0.5)
+    G = np.full((1, 1, 1), 100.0)
+    state = optimizer.start(G, 2)
+    G, state = optimizer.step(G, np.full_like(G, 3e9), state)
+    assert G.item() == 88 and state["velocity"].item() == -8
+    G, state = optimizer.step(G, np.full_like(G, 1e-9), state)
+    assert G.item() == 80 and state["velocity"].item() == -8
+
+
+def test_pixel_descent_does_not_depend_on_the_scale_of_j(rng):
+    G, dG = rng.uniform(50, 200, (2, 4, 4, 3))
+    optimizer = PixelDescent()
+    steps = [optimizer.step(G, scale * dG, optimizer.start(G, 9))[0] for scale in (1e-6, 1, 1e6)]
+    assert np.allclose(steps[0], steps[1]) and np.allclose(steps[2], steps[1])
+
+
+def test_pixels_stay_colours_that_can_be_shown(rng):
+    optimizer = PixelDescent(learning_rate=500)
+    G = rng.uniform(0, 255, (4, 4, 3))
+    state = optimizer.start(G, 9)
+    for _ in range(9):
+        G, state = optimizer.step(G, rng.standard_normal(G.shape), state)
+        assert G.min() >= 0 and G.max() <= 255
+
+
+@pytest.mark.parametrize("optimizer", [GradientDescent(0.1), PixelDescent()])
+def test_state_can_be_saved_and_put_back(optimizer, rng, tmp_path):
+    gradients = rng.standard_normal((6, 2, 3, 3))
+    G = start = rng.uniform(0, 255, (2, 3, 3))
+    state = optimizer.start(G, 6)
+    for dG in gradients:
+        G, state = optimizer.step(G, dG, state)
+
+    half, state = start, optimizer.start(start, 6)
+    for dG in gradients[:3]:
+        half, state = optimizer.step(half, dG, state)
+    np.savez(tmp_path / "state.npz", image=half, **state)
+    with np.load(tmp_path / "state.npz") as saved:
+        restored = {name: saved[name] for name in saved.files}
+    half = restored.pop("image")
+    for dG in gradients[3:]:
+        half, restored = optimizer.step(half, dG, restored)
+    assert np.array_equal(half, G)
+
+
+@pytest.mark.parametrize("optimizer", [GradientDescent(0.1), PixelDescent()])
+def test_a_step_changes_neither_picture_nor_gradient_nor_state(optimizer, rng):
+    G, dG = rng.uniform(0, 255, (2, 2, 3, 3))
+    state = optimizer.start(G, 5)
+    _, state = optimizer.step(G, dG, state)
+    before = [G.copy(), dG.copy(), {k: np.copy(v) for k, v in state.items()}]
+    optimizer.step(G, dG, state)
+    assert np.array_equal(G, before[0]) and np.array_equal(dG, before[1])
+    assert all(np.array_equal(state[k], v) for k, v in before[2].items())
+
+
+def test_both_find_the_bottom_of_a_bowl(rng):
+    target = rng.uniform(20, 235, (6, 5, 3))
+    stiffness = rng.uniform(0.1, 1, target.shape)
+
+    def gradient(x):
+        return stiffness * (x - target)
+
+    start = rng.uniform(0, 255, target.shape)
+    assert np.abs(descend(GradientDescent(1.0), start, gradient, 400) - target).max() < 1e-6
+    assert np.abs(descend(PixelDescent(), start, gradient, 400) - target).max() < 1
+
+
+def test_decay_beats_a_constant_step(rng):
+    """Without decay a step of fixed length in pixels can't settle."""
+    target, start = rng.uniform(20, 235, (2, 6, 5, 3))
+    optimizer, x = PixelDescent(momentum=0.5), start
+    state = optimizer.start(x, 10**9)  # so long a schedule hardly decays
+    for _ in range(300):
+        x, state = optimizer.step(x, x - target, state)
+    decayed = descend(optimizer, start, lambda x: x - target, 300)
+    assert np.abs(decayed - target).max() < 0.1 * np.abs(x - target).max()
