@@ -5,15 +5,17 @@ The notes' update, with a learning rate η::
     G ← G − η ∂J/∂G                                              (`GradientDescent`)
 
 It works, but a good η depends on the pictures, the weights and the size, and the largest η
-that does not explode is far too small for most of the picture. Four ideas around it, each one
-line of `PixelDescent`, make a descent that needs no tuning. With ĝ the gradient, v a velocity
+that does not explode is far too small for most of the picture. Five ideas around it, each one
+line of `PixelDescent`, make a descent that needs no tuning. With g the gradient, v a velocity
 and t = 0, 1, …, N − 1 the iteration ::
 
-    ĝ = ∂J/∂G / √(mean (∂J/∂G)²)     1. a step measured in pixels: ĝ has root mean square 1
-    η_t = η (1 − t/N)                2. decay: large steps find the valley, small ones its floor
-    v ← μ v − η_t ĝ                  3. momentum: steps that agree add up (Polyak 1964), with
-    G ← G + μ v − η_t ĝ                 Nesterov's look ahead (1983), which brakes earlier
-    G ← clip(G, 0, 255)              4. clipping: a pixel stays a colour that can be shown
+    g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is steep along fine detail (frequency f),
+                                        flat along broad shapes; this evens them out
+    ĝ = g / √(mean g²)               2. a step measured in pixels: ĝ has root mean square 1
+    η_t = η (1 − t/N)                3. decay: large steps find the valley, small ones its floor
+    v ← μ v − η_t ĝ                  4. momentum: steps that agree add up (Polyak 1964), with
+    G ← G + μ v − η_t ĝ                 Nesterov's look ahead (1983), which brakes in time
+    G ← clip(G, 0, 255)              5. clipping: a pixel stays a colour that can be shown
 
 An optimizer holds its parameters and nothing else. What changes during a descent is its state,
 a plain dict of numbers and arrays that can be saved and put back::
@@ -66,10 +68,38 @@ class GradientDescent:
         return image - self.learning_rate * gradient, state
 
 
+def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
+    """Divide each spatial frequency f of a gradient by f^exponent.
+
+    A change of one pixel moves many activations of the first layers, each by a lot; the same
+    change spread over a broad shape moves them little. So the gradient consists mostly of fine
+    detail, whose steps must be small or J goes up, while the shapes that one sees hardly move.
+    Dividing by a power of the frequency (a preconditioner in the basis of the discrete cosine
+    transform) lets both move at their own pace. An exponent of 0 changes nothing.
+
+    Parameters
+    ----------
+    gradient : ndarray, (H, W, 3)
+    exponent : float
+
+    Returns
+    -------
+    smoothed : ndarray, (H, W, 3)
+    """
+    from scipy.fft import dctn, idctn
+
+    H, W, _ = gradient.shape
+    # Row u of the transform has u half waves in H pixels. A constant, f = 0, counts as one.
+    f = np.hypot(np.arange(H)[:, None] / H, np.arange(W) / W)
+    f = np.maximum(f, 1 / max(H, W)).astype(gradient.dtype)
+    spectrum = dctn(gradient, axes=(0, 1), norm="ortho")
+    return idctn(spectrum / f[:, :, None] ** exponent, axes=(0, 1), norm="ortho")
+
+
 def in_pixels(gradient: np.ndarray) -> np.ndarray:
     """Divide a gradient by its root mean square, so that it has the size of one pixel value.
 
-    ĝ = g / √(mean g²): a step of η ĝ then moves pixels by η in the root mean square, whatever
+    ĝ = g / √(mean g²): a step of η ĝ moves pixels by η in the root mean square, whatever
     the weights in J, the size of the picture and the network. A gradient of zeros stays zeros.
 
     Examples
@@ -93,7 +123,7 @@ def linear_decay(t: int, iterations: int) -> float:
 
 @dataclass(frozen=True)
 class PixelDescent:
-    """Gradient descent with a step in pixels, momentum, decay and clipping: the default.
+    """Gradient descent with smoothing, steps in pixels, decay, momentum, clipping: the default.
 
     Parameters
     ----------
@@ -102,10 +132,13 @@ class PixelDescent:
     momentum : float
         μ: how much of a velocity is left after one iteration. Gradients that agree move a pixel
         up to 1/(1 − μ) times as far as one step.
+    smoothing : float
+        The exponent of f in `smooth`.
     """
 
     learning_rate: float = 1.5
     momentum: float = 0.95
+    smoothing: float = 0.5
 
     def start(self, image: np.ndarray, iterations: int) -> State:
         """Return the state before the first of ``iterations`` steps: at rest."""
@@ -123,8 +156,10 @@ class PixelDescent:
         state : dict
             From `start` or from the step before; it is not changed.
         """
-        # ĝ = ∂J/∂G / √(mean (∂J/∂G)²)
-        g = in_pixels(gradient)
+        # g ← DCT⁻¹(DCT(∂J/∂G) / √f)
+        g = smooth(gradient, self.smoothing)
+        # ĝ = g / √(mean g²)
+        g = in_pixels(g)
         # η_t = η (1 − t/N)
         eta = self.learning_rate * linear_decay(state["t"], state["iterations"])
         # v ← μ v − η_t ĝ

@@ -100,18 +100,19 @@ def prepare(path: Path, long_side: float, enlarge: bool) -> np.ndarray:
 def checked_output(output: Path | None, content: Path, style: Path) -> Path:
     """Return where the result goes, after checking that it can go there."""
     if output is None:
-        Path("outputs").mkdir(exist_ok=True)
-        output = Path("outputs") / f"{content.stem}_{style.stem}.png"
+        return Path("outputs") / f"{content.stem}_{style.stem}.png"
     image_format(output)
     if not output.parent.is_dir():
         raise ValueError(f"--output {output}: there is no folder {output.parent}")
     return output
 
 
-def equal_layers(names: str, total: float) -> dict[str, float]:
-    """Turn "a,b" to layers that share a total weight equally."""
+def equal_layers(flag: str, names: str) -> dict[str, float]:
+    """Turn "a,b" to layers that share a weight of 1 equally."""
     layers = [name.strip() for name in names.split(",") if name.strip()]
-    return {name: total / len(layers) for name in layers}
+    if not layers:
+        raise ValueError(f"{flag}: got no layer in {names!r}, wanted names like relu4_2,relu5_1")
+    return {name: 1 / len(layers) for name in layers}
 
 
 def announce(network: VGG, content: np.ndarray, layers: list[str], arguments) -> None:
@@ -172,6 +173,7 @@ def plot_history(history: list[Record], path: Path) -> None:
 
 def save_all(output: Path, pictures: list[np.ndarray], history: list[Record]) -> None:
     """Save the last of the pictures, the strip of all, and the curve."""
+    output.parent.mkdir(exist_ok=True)
     save_image(output, pictures[-1])
     strip = output.with_name(f"{output.stem}_strip.png")
     save_image(strip, side_by_side(pictures))
@@ -190,8 +192,8 @@ def run(arguments: argparse.Namespace) -> int:
         init = resize_image(load_image(init), content.shape[:2])
     output = checked_output(arguments.output, arguments.content, arguments.style)
     layers = {
-        "content_layers": equal_layers(arguments.content_layers, 1.0),
-        "style_layers": equal_layers(arguments.style_layers, 1.0),
+        "content_layers": equal_layers("--content-layers", arguments.content_layers),
+        "style_layers": equal_layers("--style-layers", arguments.style_layers),
     }
     weights = {
         name: getattr(arguments, name) for name in ("content_weight", "style_weight", "tv_weight")
@@ -206,18 +208,18 @@ def run(arguments: argparse.Namespace) -> int:
             content, style, network=network, init=init, iterations=arguments.iterations,
             optimizer=optimizer, seed=arguments.seed, callback=progress, **layers, **weights,
         )  # fmt: skip
-        image, stopped = result.image, result.stopped
+        image, stopped, code = result.image, result.stopped, 1
     except KeyboardInterrupt:
         if progress.last is None:
             raise
         image = resize_image(progress.last.image, content.shape[:2])
-        stopped = f"interrupted at step {progress.last.iteration}"
+        stopped, code = f"interrupted at step {progress.last.iteration}", 130
     finally:
         progress.bar.close()
     save_all(output, [content, style, image], progress.history)
     if stopped:
         print(f"transfer: {stopped}; saved the picture as it was before", file=sys.stderr)
-        return 1
+        return code
     lowest = min(record.loss for record in progress.history if record.size == image.shape[:2])
     print(f"J        {lowest:.6g} after {(time.perf_counter() - start) / 60:.1f} minutes")
     return 0

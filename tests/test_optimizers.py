@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from scratchnet.optimizers import GradientDescent, PixelDescent, in_pixels, linear_decay
+from scratchnet.optimizers import (
+    GradientDescent,
+    PixelDescent,
+    in_pixels,
+    linear_decay,
+    smooth,
+)
 
 
 def descend(optimizer, x, gradient, iterations):
@@ -28,6 +34,24 @@ def test_in_pixels_has_root_mean_square_one(rng):
         assert np.isclose(np.sqrt(np.mean(step**2)), 1, rtol=1e-5)
         assert np.allclose(step * np.abs(g).max(), g * np.abs(step).max(), rtol=1e-4)
     assert not in_pixels(np.zeros((2, 2, 3))).any()
+
+
+def test_smoothing_divides_a_frequency_by_its_square_root():
+    # cos(π u (i + ½) / H) is the u-th basis function of the cosine transform: f = u/H.
+    H, W = 16, 12
+    waves = [np.cos(np.pi * u * (np.arange(H) + 0.5) / H) for u in (2, 8)]
+    slow, fast = (wave[:, None, None] * np.ones((H, W, 3)) for wave in waves)
+    smoothed = smooth(slow + fast, 0.5)
+    assert np.allclose(smoothed, slow / np.sqrt(2 / H) + fast / np.sqrt(8 / H), atol=1e-12)
+    assert np.allclose(smooth(slow + fast, 0), slow + fast, atol=1e-12)
+    assert smooth(slow.astype(np.float32), 0.5).dtype == np.float32
+
+
+def test_smoothing_still_goes_downhill(rng):
+    """A preconditioner must be positive: its step never has an uphill part."""
+    for _ in range(20):
+        g = rng.standard_normal((7, 9, 3))
+        assert np.sum(g * smooth(g, 0.5)) > 0
 
 
 def test_linear_decay():

@@ -1,0 +1,82 @@
+"""The README can't drift: its commands are run by .ci/run, and here compared with the code."""
+
+import configparser
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, load_script
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_it_opens_with_the_two_commands():
+    assert "scripts/transfer.py" in BLOCKS[0] and "pip install" in BLOCKS[0]
+    assert "pytest" in BLOCKS[1] and "pip install" in BLOCKS[1]
+    for block in BLOCKS[:2]:
+        assert len(block.strip().splitlines()) == 1
+
+
+def test_ci_runs_those_very_commands():
+    """Extract them as .ci/run does."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    awk = re.search(r"awk -v n=\"\$1\" '(.*?)' README\.md", script, re.DOTALL).group(1)
+    for n in (1, 2):
+        command = ["awk", "-v", f"n={n}", awk, "README.md"]
+        got = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert got == BLOCKS[n - 1]
+        assert f"readme_command {n} | tee" in script
+
+
+def test_every_extra_named_exists():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    for names in re.findall(r"pip install \"\.\[([\w,]+)\]\"", README):
+        for name in names.split(","):
+            assert name in setup["options.extras_require"]
+
+
+def test_core_dependencies_are_exactly_four():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    required = setup["options"]["install_requires"].split()
+    assert [re.match(r"\w+", name).group() for name in required] == [
+        "numpy", "scipy", "pillow", "h5py",
+    ]  # fmt: skip
+
+
+def test_every_file_named_exists():
+    for path in re.findall(r"(?:scripts|tests|weights|scratchnet)/[\w/.-]*\w", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_flag_named_is_known():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
+    help_text = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "transfer.py"), "--help"],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)},
+    ).stdout  # fmt: skip
+    for block in BLOCKS:
+        for line in block.splitlines():
+            if "transfer.py" in line:
+                for flag in re.findall(r"--[\w-]+", line.split("transfer.py")[1]):
+                    assert flag in help_text, flag
+
+
+def test_bugs_named_are_planted():
+    names = {bug.name for bug in load_script("planted_bugs").BUGS}
+    named = set(re.findall(r"--bug ([\w-]+)", README)) - {"list", "NAME"}
+    assert named and named <= names
+
+
+def test_importing_the_package_loads_neither_scipy_nor_h5py_nor_pillow():
+    code = (
+        "import sys, scratchnet; "
+        "print([m for m in ('scipy', 'h5py', 'PIL', 'matplotlib', 'torch') if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"

