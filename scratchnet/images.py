@@ -59,7 +59,7 @@ def load_image(
             if width * height > max_pixels:
                 raise ValueError(
                     f"{path}: {width}×{height} is over the limit of {max_pixels:,} pixels; "
-                    "make it smaller, or raise the limit"
+                    "make it smaller, or raise max_pixels"
                 )
             if picture.mode == "F":
                 raise ValueError(f"{path}: floating-point pixels have no stated white; use PNG")

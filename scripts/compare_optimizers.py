@@ -39,7 +39,7 @@ DESCENTS = {
 }
 
 
-class Enough(Exception):
+class EnoughEvaluationsError(Exception):
     """Raised to stop L-BFGS-B when its evaluations are used up."""
 
 
@@ -49,7 +49,7 @@ def lbfgs(objective: StyleTransferObjective, start: np.ndarray, evaluations: int
 
     def function(x):
         if len(losses) == evaluations:
-            raise Enough
+            raise EnoughEvaluationsError
         loss, gradient = objective(x.reshape(start.shape))
         losses.append(loss)
         return loss, gradient.ravel().astype(np.float64)
@@ -59,7 +59,7 @@ def lbfgs(objective: StyleTransferObjective, start: np.ndarray, evaluations: int
         box = [(0, 255)] * start.size
         x = start.ravel().astype(np.float64)
         minimize(function, x, jac=True, method="L-BFGS-B", bounds=box, options=options)
-    except Enough:
+    except EnoughEvaluationsError:
         pass
     return min(losses)
 

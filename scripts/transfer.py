@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnet import VGG, PixelDescent, load_image, save_image, style_transfer
-from scratchnet.images import fit, image_format, resize_image, side_by_side
+from scratchnet.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
 from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.transfer import Record, Step, coarse_to_fine_sizes
 
@@ -46,6 +46,13 @@ def weight(text: str) -> float:
     return number
 
 
+def fraction(text: str) -> float:
+    """Read a number of at least 0 and below 1."""
+    if not 0 <= (number := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0 and below 1")
+    return number
+
+
 def options() -> list[tuple]:
     """List the flags: name, type, default, metavar, help. Defaults are the package's own."""
     signature = inspect.signature(style_transfer).parameters
@@ -70,9 +77,10 @@ def options() -> list[tuple]:
         ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
         ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
         ("learning-rate", weight, rate, "PX", "root mean square of the first step, in pixels"),
-        ("momentum", weight, momentum, "X", "how much of a step is left in the next one"),
+        ("momentum", fraction, momentum, "X", "how much of a step is left in the next one"),
         ("seed", int, default["seed"], "N", "of the noise: the same seed, the same picture"),
         ("weights", Path, None, "FILE", "a weight file; None: the embedded VGG-16"),
+        ("max-pixels", positive, MAX_PIXELS, "N", "larger picture files are refused"),
     ]
     # fmt: on
 
@@ -89,10 +97,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def prepare(path: Path, long_side: float, enlarge: bool) -> np.ndarray:
+def prepare(path: Path, long_side: float, arguments: argparse.Namespace) -> np.ndarray:
     """Load a picture and scale it to its working size; enlarge it only if asked to."""
-    image = load_image(path)
-    if max(image.shape[:2]) <= long_side and not enlarge:
+    image = load_image(path, max_pixels=arguments.max_pixels)
+    if max(image.shape[:2]) <= long_side and not arguments.enlarge:
         return image
     return resize_image(image, fit(image.shape, max(1, round(long_side))))
 
@@ -121,10 +129,11 @@ def announce(network: VGG, content: np.ndarray, layers: list[str], arguments) ->
     sizes = [(height, width)]
     if arguments.init == "random":
         sizes = coarse_to_fine_sizes(content.shape)
-    start = time.perf_counter()
-    activations, caches = network.forward(content, layers)
-    network.backward(activations, caches)
-    seconds = time.perf_counter() - start
+    for _ in range(2):  # the first pass is slower: its memory has to be got from the system
+        start = time.perf_counter()
+        activations, caches = network.forward(content, layers)
+        network.backward(activations, caches)
+        seconds = time.perf_counter() - start
     evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
     memory = network.memory(height, width, layers)
     print(f"content  {arguments.content}\nstyle    {arguments.style}")
@@ -184,12 +193,12 @@ def save_all(output: Path, pictures: list[np.ndarray], history: list[Record]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks for."""
-    content = prepare(arguments.content, arguments.image_size, arguments.enlarge)
-    style_side = arguments.image_size * arguments.style_scale
-    style = prepare(arguments.style, style_side, arguments.enlarge)
+    content = prepare(arguments.content, arguments.image_size, arguments)
+    style = prepare(arguments.style, arguments.image_size * arguments.style_scale, arguments)
     init = arguments.init
     if init not in ("random", "content"):
-        init = resize_image(load_image(init), content.shape[:2])
+        init = load_image(init, max_pixels=arguments.max_pixels)
+        init = resize_image(init, content.shape[:2])
     output = checked_output(arguments.output, arguments.content, arguments.style)
     layers = {
         "content_layers": equal_layers("--content-layers", arguments.content_layers),

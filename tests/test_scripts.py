@@ -120,6 +120,8 @@ def test_transfer_defaults_are_the_packages_own():
         (["--iterations", "0"], "argument --iterations: 0 is not a whole number"),
         (["--style-weight", "-1"], "argument --style-weight: -1 is not a number of at least 0"),
         (["--style-weight", "nan"], "argument --style-weight: nan is not a number"),
+        (["--momentum", "1"], "argument --momentum: 1 is not a number of at least 0 and below 1"),
+        (["--max-pixels", "100"], "leuven_street.jpg: 512×384 is over the limit of 100 pixels"),
         (["--pooling", "median"], "argument --pooling: invalid choice: 'median'"),
         (["--styel", "x"], "unrecognized arguments: --styel"),
     ],
