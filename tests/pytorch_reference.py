@@ -42,6 +42,31 @@ def activations(image, dtype):
     return result
 
 
+def linear_chain(image, caches, dtype):
+    """Return the deepest activation with ReLUs and pools replaced by *given* masks and switches.
+
+    ``caches`` are those of `scratchnet.Network.forward`. Without decisions of its own the chain is
+    linear in the image, so its derivative can differ from ours by rounding only.
+    """
+    _, parameters = load_weights()
+    layers = iter(parameters.values())
+    a = image.flip(1) - torch.tensor(MEAN_BGR, dtype=dtype).view(1, 3, 1, 1)
+    for cache in caches[1:]:
+        if isinstance(cache, np.ndarray):  # a ReLU's mask
+            a = a * torch.tensor(cache.transpose(2, 0, 1)[None])
+        elif isinstance(cache[0], np.ndarray):  # a pool's switches: which of four corners
+            H, W = cache[0].shape[:2]
+            a = a[:, :, : 2 * H, : 2 * W]
+            corners = torch.stack([a[:, :, u::2, v::2] for u in (0, 1) for v in (0, 1)])
+            switches = torch.tensor(cache[0].transpose(2, 0, 1)[None, None].astype(np.int64))
+            a = corners.gather(0, switches)[0]
+        else:
+            kernel, bias = next(layers)
+            kernel = torch.tensor(kernel.astype(np.float64).transpose(3, 2, 0, 1), dtype=dtype)
+            a = functional.conv2d(a, kernel, torch.tensor(bias, dtype=dtype), padding=1)
+    return a
+
+
 def gram(a):
     """Return the Gram matrix over positions, (C, C), divided by their number."""
     features = a[0].flatten(1)

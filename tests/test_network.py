@@ -192,6 +192,29 @@ def test_against_pytorch_itself(vgg64, pictures):
     assert relative(gradient, their_gradient) <= 1e-11
 
 
+def test_float32_against_pytorch_in_float32(vgg32, pictures):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra 'bench')")
+    import pytorch_reference as reference
+
+    content, style = pictures
+    image = content[::-1].copy()
+    relus = [layer.name for layer in vgg32.layers if isinstance(layer, ReLU)]
+    ours, caches = vgg32.forward(image, relus)
+    x = reference.to_torch(image, torch.float32).requires_grad_(True)
+    theirs = reference.activations(x.detach(), torch.float32)
+    for name, a in ours.items():
+        assert relative(a, theirs[name][0].permute(1, 2, 0).numpy()) <= 1e-5, name
+    loss, _ = StyleTransferObjective(vgg32, content, style)(image)
+    their_loss, _ = reference.objective(image, content, style, torch.float32)
+    assert abs(loss - their_loss) <= 1e-5 * loss
+    # The way back, given our masks and switches.
+    dy = ours["relu5_3"]
+    deepest = reference.linear_chain(x, caches, torch.float32)
+    deepest.backward(torch.tensor(dy.transpose(2, 0, 1)[None]))
+    their_gradient = x.grad[0].permute(1, 2, 0).numpy()
+    assert relative(vgg32.backward({"relu5_3": dy}, caches), their_gradient) <= 1e-5
+
+
 def test_float32_against_float64(vgg32, vgg64, pictures):
     """Activations, J, and the way back *given the same masks and switches* agree to 1e-5."""
     content, style = pictures
