@@ -165,6 +165,7 @@ def test_virtual_and_external_storage_are_refused(file, tmp_path):
     with pytest.raises(ValueError, match="wanted a dataset stored in this file"):
         load_weights(file)
     layout = h5py.VirtualLayout(shape, "f2")
+    layout[:] = h5py.VirtualSource("other.h5", "conv1_1/kernel", shape)
     with h5py.File(file, "r+") as opened:
         del opened["conv1_1/kernel"]
         opened.create_virtual_dataset("conv1_1/kernel", layout)
