@@ -4,14 +4,15 @@ The letters that all modules share:
 
 =========  =====================================================================
 H, W       rows and columns of a picture or of a layer's map
-C          channels of a layer
+C          channels of a layer; as an index (a_C), the content image
+G, S       the generated and the style image; as an index, what belongs to them
 M = H·W    positions of a layer
-i, j, k    row, column, channel; a_ijk is an activation at one of them
-a          activations, an array (H, W, C); a⁽ˡ⁾ those of layer l
-G          in `losses`, a Gram matrix (C, C); elsewhere, the generated image
-S          the style image; as an index, what belongs to it
-kernel     (kh, kw, C_in, C_out)
-J          the cost that is minimised
+i, j, k    row, column, channel; k′ is another channel
+l          layer; a⁽ˡ⁾ are its activations, an array (H, W, C), a_ijk one of them
+Gram       Gram matrix of a layer, (C, C)
+kernel     (kh, kw, C_in, C_out); w_uvkk′ one of its entries
+J          the cost that is minimised; α, β, w_l, λ_l weigh its terms
+η, μ, t, N learning rate, momentum, iteration, number of iterations
 dthing     ∂J/∂thing, shaped like thing
 =========  =====================================================================
 
@@ -21,8 +22,10 @@ Data flows one way round::
       ↑                                                                                │
       └───────────────────────────────── optimizer ────────────────────────────────────┘
 
-Read the modules in that order: `layers`, `network`, `losses`, `objective`, `optimizers`,
-`transfer`. Then `gradient_check`, which proves the derivatives.
+Read the modules in this order: `layers`, `architecture` (which layers VGG has), `network`,
+`losses`, `objective`, `optimizers`, `transfer`. Then `gradient_check` and `derivatives`, which
+prove every derivative ("prove" meaning: it agrees with a measured one to 7 to 13 digits).
+`weights` and `images` read and write files.
 """
 
 from scratchnet.gradient_check import direction_check, gradient_check

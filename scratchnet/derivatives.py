@@ -16,10 +16,10 @@ import numpy as np
 from scratchnet.gradient_check import (
     GradientReport,
     adjoint_error,
+    as_scalar,
     complex_step,
     direction_check,
     gradient_check,
-    projected,
 )
 from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU, col2im, im2col
 from scratchnet.losses import (
@@ -59,7 +59,7 @@ def check_linear_layers(rng: np.random.Generator) -> Iterator[GradientReport]:
         y, cache = layer.forward(x)
         dy = rng.standard_normal(y.shape)
         dx = layer.backward(dy, cache)
-        function = projected(layer, dy)
+        function = as_scalar(layer, dy)
         yield gradient_check(function, x, dx, operation=operation, bound=SMOOTH)
         yield gradient_check(
             function, x, dx, operation=f"{operation}, complex step", bound=COMPLEX,
@@ -84,7 +84,7 @@ def check_kinked_layers(rng: np.random.Generator) -> Iterator[GradientReport]:
             y, cache = layer.forward(values)
             dy = rng.standard_normal(y.shape)
             dx = layer.backward(dy, cache)
-            function = projected(layer, dy)
+            function = as_scalar(layer, dy)
             yield gradient_check(function, values, dx, operation=operation, bound=KINKED)
 
 
@@ -153,7 +153,7 @@ def check_chain(
     loss, gradient = objective(image)
     # J must also be the sum that this check takes apart, or it would check something else.
     value, _ = function(image)
-    yield GradientReport("J and its terms", "", abs(value - loss) / loss, 1e-12, None, loss, value)
+    yield GradientReport("J and its terms", "", abs(value - loss) / loss, 1e-12, "J", loss, value)
     yield direction_check(
         function, image, gradient, operation="J(G), whole network", argument="G",
         bound=bound, step=1e-3,
@@ -195,4 +195,6 @@ def _smooth(loss):
 def _adjoint_report(operation: str, Ax, y, x, Aty) -> GradientReport:
     left, right = float(np.sum(Ax * y)), float(np.sum(x * Aty))
     error = adjoint_error(Ax, y, x, Aty)
-    return GradientReport(f"{operation}, adjoint", "x", error, ADJOINT, None, left, right)
+    return GradientReport(
+        f"{operation}, adjoint", "x", error, ADJOINT, "⟨Ax, y⟩ and ⟨x, Aᵀy⟩", left, right
+    )

@@ -7,8 +7,8 @@ rounding)::
 
     f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h
 
-Complex step (Squire & Trapp 1998), for functions that are smooth and take complex numbers.
-There is no difference in it to lose digits, so h can be tiny and the result is exact::
+Complex step (Squire & Trapp 1998; i is √−1 here), for functions that are smooth and take complex
+numbers. There is no difference in it to lose digits, so h can be tiny and the result is exact::
 
     f(x + i·h·d) = f(x) + i·h·f′(x; d) − …      ⇒      f′(x; d) ≈ Im f(x + i·h·d) / h
 
@@ -46,7 +46,7 @@ class GradientReport:
     argument: str
     error: float
     bound: float
-    position: tuple[int, ...] | None
+    where: str
     analytic: float
     numeric: float
     kinks: int = 0
@@ -57,10 +57,9 @@ class GradientReport:
         return bool(self.error <= self.bound)
 
     def __str__(self) -> str:
-        where = "along a random direction" if self.position is None else f"at {self.position}"
         return (
-            f"{self.operation}: ∂/∂{self.argument} {where}: by hand {self.analytic:.12g}, "
-            f"numerically {self.numeric:.12g}; relative error {self.error:.1e}, "
+            f"{self.operation}: {self.where}: by hand {self.analytic:.12g}, "
+            f"otherwise {self.numeric:.12g}; relative error {self.error:.1e}, "
             f"bound {self.bound:.0e}, {'passed' if self.passed else 'FAILED'}"
         )
 
@@ -169,7 +168,8 @@ def gradient_check(
         kinks += at_kink
         reports.append((*_error(gradient[position], numeric, typical), position))
     error, analytic, numeric, position = max(reports, key=lambda report: report[0])
-    return GradientReport(operation, argument, error, bound, position, analytic, numeric, kinks)
+    where = f"∂/∂{argument} at {position}"
+    return GradientReport(operation, argument, error, bound, where, analytic, numeric, kinks)
 
 
 def direction_check(
@@ -203,14 +203,17 @@ def direction_check(
         kinks += at_kink
         reports.append(_error(np.sum(gradient * direction), numeric, 0.0))
     error, analytic, numeric = max(reports, key=lambda report: report[0])
-    return GradientReport(operation, argument, error, bound, None, analytic, numeric, kinks)
+    where = f"∂/∂{argument} along a random direction"
+    return GradientReport(operation, argument, error, bound, where, analytic, numeric, kinks)
 
 
-def projected(layer, dy: np.ndarray) -> Function:
+def as_scalar(layer, dy: np.ndarray) -> Function:
     """Turn a layer into a scalar function to check: x ↦ (Σ y·dy, the layer's cache).
 
-    Its gradient by x is layer.backward(dy, cache), for any upstream gradient dy. A layer's
-    cache holds its masks and switches, and so serves as the pattern.
+    By the chain rule its gradient by x is layer.backward(dy, cache), where dy is the upstream
+    gradient: what would come down from the layers above. A random dy, in which no entry is like
+    another, checks them all at once. A layer's cache holds its masks and switches, and so
+    serves as the pattern.
     """
 
     def function(x):

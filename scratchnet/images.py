@@ -1,8 +1,8 @@
 """Pictures in and out: files ↔ float32 arrays, (H, W, 3), RGB in 0–255.
 
 Reading and resampling are Pillow's; what is ours is that nothing is lost or guessed on the
-way: orientation, transparency and 16-bit depths are honoured, and a file too large for the
-memory is refused before it is decoded.
+way: orientation, transparency and the depth of 16-bit grey are honoured, and a file too large
+for the memory is refused before it is decoded.
 """
 
 import os
@@ -68,7 +68,9 @@ def load_image(
         formats = ", ".join(FORMATS)
         raise ValueError(f"{path}: not a picture that can be read ({formats})") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path}: over the limit of {max_pixels:,} pixels") from None
+        raise ValueError(
+            f"{path}: larger than Pillow opens at all (a decompression bomb?)"
+        ) from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"{path}: damaged or cut off ({error})") from None
 
@@ -164,7 +166,7 @@ def resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     Returns
     -------
     resized : ndarray, (height, width, 3)
-        In the image's dtype; the image itself where the size is the same.
+        In the image's dtype, whole numbers rounded; the image itself if the size is the same.
     """
     from PIL import Image
 
@@ -177,8 +179,10 @@ def resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         )
         for k in range(image.shape[2])
     ]
-    resized = np.stack([np.asarray(channel) for channel in channels], axis=2)
-    return np.clip(resized, 0, 255).astype(image.dtype)
+    resized = np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0, 255)
+    if np.issubdtype(image.dtype, np.integer):
+        resized = np.rint(resized)
+    return resized.astype(image.dtype)
 
 
 def fit(shape: tuple[int, ...], long_side: int) -> tuple[int, int]:

@@ -1,11 +1,17 @@
 """The terms of J(G) as functions of activations, each with its gradient derived by hand.
 
-Letters, as in the notes: a_ijk is the activation at row i, column j, channel k of one layer;
-C its channels, M = H·W its positions; G_kk′ the Gram matrix. δ is 1 where its indices are
-equal and 0 elsewhere. Every loss returns ``(value, gradient)``, the gradient shaped like its
-first argument.
+With a_ijk the activation at row i, column j, channel k of one layer, C its channels and
+M = H·W its positions, and with the indices G, C and S for the generated, the content and the
+style image ::
 
-The layer index l is left out here: a loss sees one layer. `objective` sums over layers.
+    content_loss      J = ½ Σ_ijk (a_G,ijk − a_C,ijk)²
+    gram_matrix       Gram_kk′ = Σ_ij a_ijk a_ijk′
+    style_loss        J = 1/(4C²) Σ_kk′ (Gram_kk′(G)/M_G − Gram_kk′(S)/M_S)²
+    total_variation   TV = ½ Σ (differences between neighbouring pixels)²
+
+Every loss returns ``(value, gradient)``, the gradient shaped like its first argument; its
+derivation is in its docstring. A loss sees one layer; `objective` sums over layers. δ is 1
+where its two indices are equal and 0 elsewhere.
 """
 
 import numpy as np
@@ -49,10 +55,11 @@ def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
     """
     if a_G.shape != a_C.shape:
         raise ValueError(f"activations of different shapes: {a_G.shape} and {a_C.shape}")
-    # ∂J/∂a_G = a_G − a_C
     difference = a_G - a_C
     # J = ½ Σ (a_G − a_C)²
-    return 0.5 * np.sum(difference**2), difference
+    value = 0.5 * np.sum(difference**2)
+    # ∂J/∂a_G = a_G − a_C
+    return value, difference
 
 
 def gram_matrix(a: np.ndarray) -> np.ndarray:
@@ -60,10 +67,11 @@ def gram_matrix(a: np.ndarray) -> np.ndarray:
 
     ::
 
-        G_kk′ = Σ_ij a_ijk a_ijk′
+        Gram_kk′ = Σ_ij a_ijk a_ijk′
 
-    With A the activations as a matrix of M = H·W rows (positions) and C columns (channels),
-    this is G = AᵀA.
+    The sum over i and j forgets where something is, and keeps what occurs together with what:
+    texture and colour, not shape. With A the activations as a matrix of M = H·W rows
+    (positions) and C columns (channels), Gram = AᵀA.
 
     Parameters
     ----------
@@ -71,7 +79,7 @@ def gram_matrix(a: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    G : ndarray, (C, C)
+    gram : ndarray, (C, C)
         Symmetric.
 
     Examples
@@ -83,35 +91,43 @@ def gram_matrix(a: np.ndarray) -> np.ndarray:
            [0, 9]])
     """
     A = a.reshape(-1, a.shape[-1])  # (M, C)
-    # G_kk′ = Σ_ij a_ijk a_ijk′
+    # Gram_kk′ = Σ_ij a_ijk a_ijk′
     return A.T @ A
 
 
-def gram_matrix_backward(dG: np.ndarray, a: np.ndarray) -> np.ndarray:
+def gram_matrix_backward(dgram: np.ndarray, a: np.ndarray) -> np.ndarray:
     """Carry a gradient by the Gram matrix back to the activations.
 
-    Let dG_kk′ = ∂J/∂G_kk′. By the chain rule, and because a_ijc is in G_kk′ both as its first
-    factor (k = c) and as its second (k′ = c)::
+    Let dGram_kk′ = ∂J/∂Gram_kk′. By the chain rule, and because a_ijc is in Gram_kk′ both as its
+    first factor (k = c) and as its second (k′ = c)::
 
-        ∂G_kk′/∂a_ijc = δ_kc a_ijk′ + a_ijk δ_k′c
+        ∂Gram_kk′/∂a_ijc = δ_kc a_ijk′ + a_ijk δ_k′c
 
-        ∂J/∂a_ijc = Σ_kk′ dG_kk′ (δ_kc a_ijk′ + a_ijk δ_k′c)
-                  = Σ_k′ dG_ck′ a_ijk′ + Σ_k dG_kc a_ijk
+        ∂J/∂a_ijc = Σ_kk′ dGram_kk′ (δ_kc a_ijk′ + a_ijk δ_k′c)
+                  = Σ_k′ dGram_ck′ a_ijk′ + Σ_k dGram_kc a_ijk
 
-    or, with A as in `gram_matrix`, dA = A (dG + dGᵀ): for a symmetric dG, twice A dG.
+    or, with A as in `gram_matrix`, dA = A (dGram + dGramᵀ): for a symmetric dGram, 2 A dGram.
 
     Parameters
     ----------
-    dG : ndarray, (C, C)
+    dgram : ndarray, (C, C)
     a : ndarray, (H, W, C)
 
     Returns
     -------
     da : ndarray, (H, W, C)
+
+    Examples
+    --------
+    One position, two channels, J = Gram_01 = a_0 a_1, so ∂J/∂a_0 = a_1 and ∂J/∂a_1 = a_0:
+
+    >>> dgram = np.array([[0, 1], [0, 0]])
+    >>> gram_matrix_backward(dgram, np.array([[[2, 3]]]))
+    array([[[3, 2]]])
     """
     A = a.reshape(-1, a.shape[-1])  # (M, C)
-    # dA = A (dG + dGᵀ)
-    return (A @ (dG + dG.T)).reshape(a.shape)
+    # dA = A (dGram + dGramᵀ)
+    return (A @ (dgram + dgram.T)).reshape(a.shape)
 
 
 def style_target(a_S: np.ndarray) -> np.ndarray:
@@ -122,20 +138,20 @@ def style_target(a_S: np.ndarray) -> np.ndarray:
 def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
 
-    With G the Gram matrix of a_G, M its positions, and the target the style image's Gram
+    With Gram the Gram matrix of a_G, M its positions, and the target the style image's Gram
     matrix divided by *its* positions::
 
-        J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = G_kk′/M − target_kk′
+        J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = Gram_kk′/M − target_kk′
 
-    Departure from the paper: Gatys' 1/(4C²M²) Σ (G_kk′ − A_kk′)² is the same number where both
-    pictures have the same size; dividing each Gram matrix by its own positions makes it right
-    where they have not.
+    Departure from the paper: Gatys' 1/(4C²M²) Σ (Gram_kk′(G) − Gram_kk′(S))² is the same number
+    where both pictures have the same size; dividing each Gram matrix by its own positions makes
+    it right where they have not.
 
     Derivative. First by the Gram matrix, then through it (`gram_matrix_backward`)::
 
-        ∂J/∂G_kk′ = 1/(4C²) · 2 D_kk′ · 1/M = D_kk′ / (2C²M)
+        ∂J/∂Gram_kk′ = 1/(4C²) · 2 D_kk′ · 1/M = D_kk′ / (2C²M)
 
-    D is symmetric, so da = 2 A dG, and the two factors of 2 meet in ∂J/∂A = A D / (C²M).
+    D is symmetric, so dA = 2 A dGram, and the two factors of 2 meet in dA = A D / (C²M).
 
     Parameters
     ----------
@@ -154,18 +170,27 @@ def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     ------
     ValueError
         If the target is not (C, C).
+
+    Examples
+    --------
+    Two positions, one channel: Gram = 1² + 3² = 10, D = 10/2 − 3 = 2, J = 2²/4 = 1,
+    dGram = 2/(2·1·2) = ½ and da = 2 a dGram = a:
+
+    >>> value, gradient = style_loss(np.array([[[1.0], [3.0]]]), np.array([[3.0]]))
+    >>> float(value), gradient.ravel().tolist()
+    (1.0, [1.0, 3.0])
     """
     H, W, C = a_G.shape
     M = H * W
     if target.shape != (C, C):
         raise ValueError(f"got a style target of shape {target.shape}, wanted {(C, C)}")
-    # D_kk′ = G_kk′/M − target_kk′
+    # D_kk′ = Gram_kk′/M − target_kk′
     D = gram_matrix(a_G) / M - target
     # J = 1/(4C²) Σ_kk′ D_kk′²
     value = np.sum(D**2) / (4 * C**2)
-    # ∂J/∂G_kk′ = D_kk′ / (2C²M)
-    dG = D / (2 * C**2 * M)
-    return value, gram_matrix_backward(dG, a_G)
+    # ∂J/∂Gram_kk′ = D_kk′ / (2C²M)
+    dgram = D / (2 * C**2 * M)
+    return value, gram_matrix_backward(dgram, a_G)
 
 
 def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
@@ -175,8 +200,9 @@ def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
 
         TV = ½ Σ_ijk (x_{i+1,jk} − x_ijk)² + ½ Σ_ijk (x_{i,j+1,k} − x_ijk)²
 
-    A difference d = x_{i+1} − x_i has the derivative +d by its lower pixel and −d by its upper
-    one; a pixel adds up what its (up to four) differences send it.
+    The sums run over all pairs of neighbours in the picture. A summand ½d² with d = x_{i+1} − x_i
+    has the derivative +d by x_{i+1} and −d by x_i; a pixel adds up what its (up to four)
+    differences send it.
 
     Departure from the usual Σ |d| (Rudin, Osher & Fatemi 1992): squares are smooth, so that
     gradient descent does not rattle around their kink at 0.

@@ -9,7 +9,9 @@ look at that layer). The whole gradient there is that, plus what comes down from
 
     ∂J/∂a⁽ˡ⁾ = g_l + (∂a⁽ˡ⁺¹⁾/∂a⁽ˡ⁾)ᵀ ∂J/∂a⁽ˡ⁺¹⁾
 
-so one walk from the deepest layer down to the picture adds each g_l where it meets it.
+so one walk from the deepest layer down to the picture adds each g_l where it meets it. The
+matrix of derivatives ∂a⁽ˡ⁺¹⁾/∂a⁽ˡ⁾ would be enormous and is never formed: its transpose times a
+gradient is what ``layer.backward`` returns.
 """
 
 import os
@@ -190,7 +192,7 @@ class Network:
 class VGG(Network):
     """VGG-16 or VGG-19 without its fully connected layers.
 
-    Layer names follow Gatys et al.: ``preprocess``, ``conv1_1``, ``relu1_1``, …, ``pool5``.
+    Layers are called ``preprocess``, ``conv1_1``, ``relu1_1``, ``conv1_2``, …, ``pool5``.
 
     Parameters
     ----------

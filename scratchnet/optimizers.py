@@ -9,13 +9,18 @@ that does not explode is far too small for most of the picture. Five ideas aroun
 line of `PixelDescent`, make a descent that needs no tuning. With g the gradient, v a velocity
 and t = 0, 1, …, N − 1 the iteration ::
 
-    g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is steep along fine detail (frequency f),
-                                        flat along broad shapes; this evens them out
+    g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is steep along fine detail, flat along
+                                        broad shapes; dividing by √frequency evens them out
     ĝ = g / √(mean g²)               2. a step measured in pixels: ĝ has root mean square 1
     η_t = η (1 − t/N)                3. decay: large steps find the valley, small ones its floor
-    v ← μ v − η_t ĝ                  4. momentum: steps that agree add up (Polyak 1964), with
-    G ← G + μ v − η_t ĝ                 Nesterov's look ahead (1983), which brakes in time
+    v ← μ v − η_t ĝ                  4. momentum: steps that agree add up
+    G ← G + μ v − η_t ĝ
     G ← clip(G, 0, 255)              5. clipping: a pixel stays a colour that can be shown
+
+The momentum is Nesterov's (1983). Polyak's (1964) would be θ ← θ + v, with the gradient taken
+at θ. Nesterov takes it where the velocity is about to carry θ, at G = θ + μ v, and so sees a
+rise in J one step earlier and brakes. Written for G instead of θ that is the line above:
+G_new = θ + v + μ v = (G − μ v_old) + (μ v_old − η_t ĝ) + μ v = G + μ v − η_t ĝ.
 
 An optimizer holds its parameters and nothing else. What changes during a descent is its state,
 a plain dict of numbers and arrays that can be saved and put back::
@@ -71,11 +76,18 @@ class GradientDescent:
 def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     """Divide each spatial frequency f of a gradient by f^exponent.
 
-    A change of one pixel moves many activations of the first layers, each by a lot; the same
-    change spread over a broad shape moves them little. So the gradient consists mostly of fine
-    detail, whose steps must be small or J goes up, while the shapes that one sees hardly move.
-    Dividing by a power of the frequency (a preconditioner in the basis of the discrete cosine
-    transform) lets both move at their own pace. An exponent of 0 changes nothing.
+    J is steep along fine detail and flat along broad shapes: a step that is right for the one is
+    too large or too small for the other. The discrete cosine transform (DCT) writes the gradient
+    as a sum of cosine waves, from broad to fine; dividing each by a power of its frequency lets
+    both move at their own pace. (Such a change of scales, known as preconditioning, still goes
+    downhill, because every wave keeps its sign.) An exponent of 0 changes nothing.
+
+    ::
+
+        f_uv = √((u/H)² + (v/W)²)
+
+    in half waves a pixel, for the wave with u half waves over the height and v over the width.
+    The constant, f = 0, is given the lowest frequency that occurs, 1/max(H, W).
 
     Parameters
     ----------
@@ -89,7 +101,7 @@ def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     from scipy.fft import dctn, idctn
 
     H, W, _ = gradient.shape
-    # Row u of the transform has u half waves in H pixels. A constant, f = 0, counts as one.
+    # f_uv = √((u/H)² + (v/W)²)
     f = np.hypot(np.arange(H)[:, None] / H, np.arange(W) / W)
     f = np.maximum(f, 1 / max(H, W)).astype(gradient.dtype)
     spectrum = dctn(gradient, axes=(0, 1), norm="ortho")
@@ -118,7 +130,7 @@ def in_pixels(gradient: np.ndarray) -> np.ndarray:
 
 def linear_decay(t: int, iterations: int) -> float:
     """Return 1 − t/N: from 1 at the first of N steps towards 0 after the last."""
-    return max(0.0, 1 - t / iterations)
+    return 1 - t / iterations
 
 
 @dataclass(frozen=True)
@@ -128,10 +140,10 @@ class PixelDescent:
     Parameters
     ----------
     learning_rate : float
-        η, the root mean square of the first step, in pixel values (0–255).
+        η, the root mean square of η ĝ at the start, in pixel values (0–255).
     momentum : float
         μ: how much of a velocity is left after one iteration. Gradients that agree move a pixel
-        up to 1/(1 − μ) times as far as one step.
+        up to 1/(1 − μ) times as far as one η ĝ.
     smoothing : float
         The exponent of f in `smooth`.
     """

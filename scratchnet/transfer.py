@@ -3,11 +3,12 @@
 One iteration is four calls: `network.forward`, the losses, `network.backward` (these three are
 `objective.evaluate`) and `optimizer.step`.
 
-Coarse to fine. A picture that starts as white noise at its full size keeps some of it: J hardly
-feels single pixels of a shape that VGG sees as a whole. So the descent runs at a small size
-first, where shapes are a few pixels, and each further one, twice as large, starts from the
-enlarged result of the one before and only has to add detail. The levels before the last
-together cost a third of it (¼ + 1/16 + … of its pixels).
+Coarse to fine. A picture that starts as white noise at its full size keeps some of it: the
+deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
+goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, and
+each further size, twice as large, starts from the enlarged result of the one before and only
+has to add detail. The sizes before the last together cost a third of it (¼ + 1/16 + … of its
+pixels).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,10 @@ SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own pa
 
 
 class Step(NamedTuple):
-    """What a callback sees: the picture that J was evaluated at, before it is changed.
+    """What a callback sees: one evaluation of J, and the picture it was evaluated at.
 
-    ``iteration`` counts from 0 (the start) through all levels; ``progress``, from 0 to 1, is
-    the share of the whole work that is done.
+    ``iteration`` counts evaluations from 0 (the start) through all sizes; ``progress`` is the
+    share of the whole work that is done with it, up to 1.
     """
 
     iteration: int
@@ -132,7 +133,7 @@ def style_transfer(
     seed : int
         Of the noise. The same seed gives the same picture, byte for byte, on the same machine.
     callback : callable, optional
-        Called with a `Step` before each step, and once with the final picture.
+        Called with a `Step` at each evaluation of J: iterations + 1 times at each size.
 
     Returns
     -------
@@ -143,10 +144,12 @@ def style_transfer(
     Raises
     ------
     ValueError
-        For an unknown ``init``, an ``init`` of another shape, fewer than 1 iteration, or as
-        `StyleTransferObjective` does.
+        For a picture that is not (H, W, 3) or not finite, an unknown ``init``, fewer than 1
+        iteration, or as `StyleTransferObjective` does.
     """
     network = VGG.load() if network is None else network
+    content = _checked("content", content, network.dtype)
+    style = _checked("style", style, network.dtype)
     optimizer = PixelDescent() if optimizer is None else optimizer
     if iterations < 1:
         raise ValueError(f"got {iterations} iterations, wanted at least 1")
@@ -191,17 +194,25 @@ def _initial_image(
 ) -> np.ndarray:
     """Return what G starts as, at the first level's size."""
     if not isinstance(init, str):
-        init = np.asarray(init)
-        if init.shape != content.shape or not np.isfinite(init).all():
-            raise ValueError(
-                f"got an init image of shape {init.shape}, wanted finite numbers {content.shape}"
-            )
+        init = _checked("init", init, content.dtype)
+        if init.shape != content.shape:
+            raise ValueError(f"init: got a picture of {init.shape}, wanted {content.shape}")
         return resize_image(init, size)
     if init == "content":
         return resize_image(content, size)
     if init == "random":
         return np.random.default_rng(seed).uniform(0, 255, (*size, 3))
     raise ValueError(f"got init {init!r}, wanted 'random', 'content' or an array")
+
+
+def _checked(name: str, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return a picture in the network's precision; raises ValueError if it is none."""
+    image = np.asarray(image, dtype)
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"{name}: got an array of shape {image.shape}, wanted (height, width, 3)")
+    if not np.isfinite(image).all():
+        raise ValueError(f"{name}: the picture has entries that are not finite")
+    return image
 
 
 def _scaled(shape: tuple[int, ...], factor: float) -> tuple[int, int]:

@@ -64,10 +64,12 @@ def check_with_bug(name: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": str(plant(bug, Path(folder)))}
         code = subprocess.run([sys.executable, __file__], env=environment).returncode
-    if code:
+    if code == 1:
         print("The mistake was caught.")
+    elif code:
+        print("The mistake was caught: with it, the checks could not even run.")
     elif not bug.by_gradients:
-        print(f"No gradient check can see this one; the worked examples of tests/{bug.test} do.")
+        print(f"This table can't see it; tests/{bug.test} does.")
     else:
         print("The mistake was NOT caught.")
     return code

@@ -19,7 +19,7 @@ class Bug(NamedTuple):
     """One mistake: what it is, the edit that makes it, and the test file that catches it.
 
     ``by_gradients`` is False where the derivative stays right, but of a wrong function, or only
-    the choice on a kink changes: that no gradient check can see, and a worked example must.
+    the choice on a kink changes: no gradient check can see that, and a worked example must.
     """
 
     name: str
@@ -40,20 +40,20 @@ RELU, PREPROCESSING = "layers/relu.py", "layers/preprocessing.py"
 NETWORK, LOSSES, OBJECTIVE = "network.py", "losses.py", "objective.py"
 
 BUGS = [
-    Bug("kernel-not-rotated", "the taps of the kernel are applied in the wrong order going back",
+    Bug("kernel-not-rotated", "going back, the kernel is applied in the wrong order",
         CONVOLUTION, "+= patches[:, :, u, v]", "+= patches[:, :, kh - 1 - u, kw - 1 - v]"),
     Bug("channel-axes-not-swapped", "the kernel's matrix goes back untransposed",
-        CONVOLUTION, "@ self._matrix().T", "@ self._matrix().reshape(self._matrix().T.shape)"),
+        CONVOLUTION, "@ self.omega.T", "@ self.omega.reshape(self.omega.T.shape)"),
     Bug("overlap-not-added", "a pixel in several patches keeps only the last patch's gradient",
         CONVOLUTION, "+= patches[:, :, u, v]", "= patches[:, :, u, v]"),
     Bug("padding-kept", "the padding is cut off at the wrong side",
         CONVOLUTION, "x[padding : padding + H, padding : padding + W]", "x[:H, :W]"),
     Bug("patch-transposed", "rows and columns of a patch change places",
         CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 4, 3, 2)"),
-    Bug("channels-before-taps", "a patch is laid out channel by channel, the kernel tap by tap",
+    Bug("channels-before-taps", "patches are laid out channel by channel, the kernel is not",
         CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 2, 3, 4)"),
     Bug("bias-forgotten", "the bias is not added",
-        CONVOLUTION, "@ self._matrix() + self.bias", "@ self._matrix()"),
+        CONVOLUTION, "@ self.omega + self.bias", "@ self.omega"),
     Bug("stride-forgotten-back", "col2im steps by one pixel whatever the stride",
         CONVOLUTION, "x[u : u + stride * rows : stride, v : v + stride * cols : stride]",
         "x[u : u + rows, v : v + cols]"),
@@ -62,7 +62,7 @@ BUGS = [
     Bug("bias-gradient-mean", "the bias's gradient is a mean instead of a sum",
         CONVOLUTION, "dY.sum(axis=0)", "dY.mean(axis=0)"),
     Bug("kernel-gradient-transposed", "the kernel's gradient is dYᵀX with its axes never swapped",
-        CONVOLUTION, "self._columns(x).T @ dY", "dY.T @ self._columns(x)"),
+        CONVOLUTION, "self.patches(x).T @ dY", "dY.T @ self.patches(x)"),
     Bug("relu-mask-wrong-side", "the ReLU lets gradients through where its input was negative",
         RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x < 0"),
     Bug("relu-mask-at-zero", "the ReLU has a gradient at 0, where it claims none",
@@ -90,21 +90,20 @@ BUGS = [
     Bug("mean-in-rgb-order", "the mean is subtracted in RGB order",
         PREPROCESSING, "MEAN_BGR, x.dtype)", "MEAN_BGR[::-1], x.dtype)", **LAYER_TEST),
     Bug("gram-factor-2", "the Gram matrix's factor of 2 is forgotten",
-        LOSSES, "(A @ (dG + dG.T))", "(A @ dG)"),
+        LOSSES, "(A @ (dgram + dgram.T))", "(A @ dgram)"),
     Bug("gram-one-side", "only the first factor of the Gram matrix is differentiated",
-        LOSSES, "(A @ (dG + dG.T))", "(A @ (dG + dG))"),
+        LOSSES, "(A @ (dgram + dgram.T))", "(A @ (dgram + dgram))"),
     Bug("gram-transposed", "which positions look alike, not which channels fire together",
         LOSSES, "return A.T @ A", "return A @ A.T"),
     Bug("gram-reshape-order", "channels and positions are mixed by a reshape",
-        LOSSES, "A = a.reshape(-1, a.shape[-1])  # (M, C)\n    # G_kk",
-        "A = a.reshape(a.shape[-1], -1).T\n    # G_kk"),
+        LOSSES, "A = a.reshape(-1, a.shape[-1])  # (M, C)\n    # Gram_kk",
+        "A = a.reshape(a.shape[-1], -1).T\n    # Gram_kk"),
     Bug("content-sign", "the content gradient points away from the content",
-        LOSSES, "return 0.5 * np.sum(difference**2), difference",
-        "return 0.5 * np.sum(difference**2), -difference"),
+        LOSSES, "return value, difference", "return value, -difference"),
     Bug("content-half", "the ½ of the content loss is forgotten",
-        LOSSES, "return 0.5 * np.sum(difference**2)", "return np.sum(difference**2)"),
+        LOSSES, "value = 0.5 * np.sum(difference**2)", "value = np.sum(difference**2)"),
     Bug("style-positions", "the style gradient is not divided by the positions",
-        LOSSES, "dG = D / (2 * C**2 * M)", "dG = D / (2 * C**2)"),
+        LOSSES, "dgram = D / (2 * C**2 * M)", "dgram = D / (2 * C**2)"),
     Bug("style-normalisation", "the style loss is divided by 2C² instead of 4C²",
         LOSSES, "np.sum(D**2) / (4 * C**2)", "np.sum(D**2) / (2 * C**2)"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",

@@ -40,9 +40,16 @@ def positive(text: str) -> int:
 
 
 def weight(text: str) -> float:
-    """Read a finite number of at least 0."""
-    if not 0 <= (number := float(text)) < np.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    """Read a number of at least 0 that leaves room in float32."""
+    if not 0 <= (number := float(text)) <= 1e20:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0 and at most 1e20")
+    return number
+
+
+def scale(text: str) -> float:
+    """Read a finite number above 0."""
+    if not 0 < (number := float(text)) < np.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return number
 
 
@@ -66,7 +73,7 @@ def options() -> list[tuple]:
         ("style", Path, style, "FILE", "the picture that says how it is painted"),
         ("output", Path, None, "FILE", "where to save; None: outputs/CONTENT_STYLE.png"),
         ("image-size", positive, 256, "PX", "long side of the result; smaller pictures stay so"),
-        ("style-scale", weight, 1.0, "X", "style's long side, in image sizes"),
+        ("style-scale", scale, 1.0, "X", "style's long side, in image sizes (at most its own)"),
         ("iterations", positive, default["iterations"], "N", "steps at each size"),
         ("init", str, default["init"], "WHAT", "the start: random, content or a FILE"),
         ("content-weight", weight, default["content_weight"], "X", "how much the content counts"),
@@ -76,7 +83,7 @@ def options() -> list[tuple]:
          "how much smoothness counts: 0 leaves speckle, 1000 makes a wash"),
         ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
         ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
-        ("learning-rate", weight, rate, "PX", "root mean square of the first step, in pixels"),
+        ("learning-rate", weight, rate, "PX", "size of a step at the start, in pixel values"),
         ("momentum", fraction, momentum, "X", "how much of a step is left in the next one"),
         ("seed", int, default["seed"], "N", "of the noise: the same seed, the same picture"),
         ("weights", Path, None, "FILE", "a weight file; None: the embedded VGG-16"),
@@ -123,7 +130,7 @@ def equal_layers(flag: str, names: str) -> dict[str, float]:
     return {name: 1 / len(layers) for name in layers}
 
 
-def announce(network: VGG, content: np.ndarray, layers: list[str], arguments) -> None:
+def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list, arguments) -> None:
     """Say what is going to happen: sizes, time (from one pass at full size) and memory."""
     height, width = content.shape[:2]
     sizes = [(height, width)]
@@ -135,8 +142,9 @@ def announce(network: VGG, content: np.ndarray, layers: list[str], arguments) ->
         network.backward(activations, caches)
         seconds = time.perf_counter() - start
     evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
-    memory = network.memory(height, width, layers)
-    print(f"content  {arguments.content}\nstyle    {arguments.style}")
+    memory = max(network.memory(*image.shape[:2], layers) for image in (content, style))
+    print(f"content  {arguments.content}")
+    print(f"style    {arguments.style} at {style.shape[1]}×{style.shape[0]} px")
     print(
         f"sizes    {', '.join(f'{w}×{h}' for h, w in sizes)} px, {arguments.iterations} steps each"
     )
@@ -174,7 +182,9 @@ def plot_history(history: list[Record], path: Path) -> None:
     for before, after in pairwise(history):
         if before.size != after.size:
             axes.axvline(after.iteration, color="0.8", zorder=0)
-    axes.set(xlabel="iteration (grey: the next size begins)", ylabel="J and its weighted terms")
+    axes.set(
+        xlabel="evaluation of J (grey: the next size begins)", ylabel="J and its weighted terms"
+    )
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -209,7 +219,8 @@ def run(arguments: argparse.Namespace) -> int:
     }
     optimizer = PixelDescent(arguments.learning_rate, arguments.momentum)
     network = VGG.load(arguments.weights, pool=arguments.pooling)
-    announce(network, content, [name for group in layers.values() for name in group], arguments)
+    names = [name for group in layers.values() for name in group]
+    announce(network, content, style, names, arguments)
 
     start, progress = time.perf_counter(), Progress()
     try:
@@ -225,6 +236,9 @@ def run(arguments: argparse.Namespace) -> int:
         stopped, code = f"interrupted at step {progress.last.iteration}", 130
     finally:
         progress.bar.close()
+    if not progress.history:
+        print(f"transfer: {stopped}: use smaller weights; nothing to save", file=sys.stderr)
+        return code
     save_all(output, [content, style, image], progress.history)
     if stopped:
         print(f"transfer: {stopped}; saved the picture as it was before", file=sys.stderr)
@@ -240,7 +254,7 @@ def main() -> int:
     try:
         return run(arguments)
     except KeyboardInterrupt:
-        print("transfer: interrupted before the first step; nothing to save", file=sys.stderr)
+        print("transfer: interrupted while nothing was to be saved", file=sys.stderr)
         return 130
     except (OSError, ValueError, MemoryError) as error:
         print(f"transfer: {error}", file=sys.stderr)

@@ -100,7 +100,7 @@ def test_convolution_says_what_does_not_fit(rng):
     layer = Convolution(rng.standard_normal((5, 5, 2, 2)), np.zeros(2), padding=0, name="conv9")
     with pytest.raises(ValueError, match="conv9: got 3 channels, but its kernel takes 2"):
         layer.forward(np.zeros((6, 6, 3)))
-    with pytest.raises(ValueError, match=r"a 5×5 kernel with padding 0 does not fit into .* 4×6"):
+    with pytest.raises(ValueError, match="a kernel of 5×5 with padding 0 does not fit into 4×6"):
         layer.forward(np.zeros((4, 6, 2)))
 
 

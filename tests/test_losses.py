@@ -33,7 +33,7 @@ def test_gram_matrix_equals_the_sum_in_the_notes(rng):
 
 def test_style_loss_by_hand():
     # a_G: two positions, one channel: G = 1² + 3² = 10, G/M = 5; target 3; J = (5 − 3)²/4 = 1
-    # dG = (5−3)/(2·1·2) = ½; da = 2·a·dG = a
+    # dGram = (5−3)/(2·1·2) = ½; da = 2·a·dGram = a
     value, gradient = style_loss(np.array([[[1.0], [3.0]]]), np.array([[3.0]]))
     assert value == 1
     assert gradient.tolist() == [[[1], [3]]]

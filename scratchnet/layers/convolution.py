@@ -1,4 +1,4 @@
-"""Convolution as one matrix product (the plain version, for reading).
+"""Convolution as one matrix product.
 
 Forward. With an input x of shape (H, W, C_in), padded by p zeros on every side, a kernel w of
 shape (kh, kw, C_in, C_out), a bias b and a stride s, the output has the rows and columns ::
@@ -15,16 +15,24 @@ matrix Ω of kh·kw·C_in rows and C_out columns, the sum is a product::
 
     Y = X Ω + b                          (H′W′ × kh·kw·C_in) · (kh·kw·C_in × C_out)
 
-Backward. J depends on x only through Y, so from dY = ∂J/∂Y::
+Backward. With rows r and columns m of X, one entry of the product is ::
 
-    dX = dY Ωᵀ                           for the patches, and then
-    dx = col2im(dX)                      each pixel adds up what all patches that hold it got
+    Y_rk′ = Σ_m X_rm Ω_mk′ + b_k′
 
-and for the parameters, which a style transfer does not need but a training would::
+so that, given dY = ∂J/∂Y and summing over every entry of Y that an X_rm (or Ω_mk′, b_k′) is in::
 
-    dΩ = Xᵀ dY           db_k′ = Σ_ij dy_ijk′
+    ∂J/∂X_rm  = Σ_k′ dY_rk′ Ω_mk′        dX = dY Ωᵀ
+    ∂J/∂Ω_mk′ = Σ_r X_rm dY_rk′          dΩ = Xᵀ dY
+    ∂J/∂b_k′  = Σ_r dY_rk′
 
-None of the values of x appear in dx: a convolution is linear, and its cache is a shape.
+X holds a pixel of x once for every patch that it is in, and the derivative by the pixel is the
+sum of the derivatives by its copies: that is what `col2im` adds up, dx = col2im(dX).
+
+`im2col` and `col2im` are each other's *adjoint*: ⟨im2col(x), Y⟩ = ⟨x, col2im(Y)⟩ for all x and
+Y, with ⟨·,·⟩ the sum of products. The backward pass of any linear map is its adjoint.
+
+None of the values of x appear in dx: a convolution is linear, and its cache is a shape. (dΩ
+and db are for training; a style transfer does not need them.)
 """
 
 from dataclasses import dataclass
@@ -132,7 +140,8 @@ class Convolution:
     kernel : ndarray, (kh, kw, C_in, C_out)
     bias : ndarray, (C_out,)
     stride, padding : int
-        VGG uses a 3×3 kernel, stride 1 and padding 1, which keeps H and W.
+        VGG, and so the default, uses stride 1 and padding 1: with a 3×3 kernel that keeps H and W.
+    name : str
     """
 
     kernel: np.ndarray
@@ -140,6 +149,15 @@ class Convolution:
     stride: int = 1
     padding: int = 1
     name: str = "conv"
+
+    @property
+    def omega(self) -> np.ndarray:
+        """The kernel seen as the matrix Ω, (kh·kw·C_in, C_out)."""
+        return self.kernel.reshape(-1, self.kernel.shape[-1])
+
+    def patches(self, x: np.ndarray) -> np.ndarray:
+        """Return X, (H′·W′, kh·kw·C_in): `im2col` of ``x`` for this kernel."""
+        return im2col(x, self.kernel.shape[:2], self.stride, self.padding)
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Convolve ``x`` with the kernel and add the bias: Y = X Ω + b.
@@ -159,23 +177,35 @@ class Convolution:
         ValueError
             If ``x`` has other channels than the kernel, or the kernel does not fit into it.
         """
-        y = self._columns(x) @ self._matrix() + self.bias  # (H′·W′, C_out)
-        return y.reshape(self.output_shape(x.shape)), x.shape
+        shape = self.output_shape(x.shape)
+        if min(shape) < 1:
+            raise ValueError(
+                f"{self.name}: a kernel of {self.kernel.shape[0]}×{self.kernel.shape[1]} with "
+                f"padding {self.padding} does not fit into {x.shape[0]}×{x.shape[1]}"
+            )
+        # Y = X Ω + b
+        Y = self.patches(x) @ self.omega + self.bias  # (H′·W′, C_out)
+        return Y.reshape(shape), x.shape
 
     def backward(self, dy: np.ndarray, cache: tuple[int, int, int]) -> np.ndarray:
         """Return the gradient by the input: dX = dY Ωᵀ, dx = col2im(dX)."""
-        dcolumns = dy.reshape(-1, dy.shape[-1]) @ self._matrix().T  # (H′·W′, kh·kw·C_in)
-        return col2im(dcolumns, cache, self.kernel.shape[:2], self.stride, self.padding)
+        dY = dy.reshape(-1, dy.shape[-1])  # (H′·W′, C_out)
+        # dX = dY Ωᵀ
+        dX = dY @ self.omega.T  # (H′·W′, kh·kw·C_in)
+        # dx = col2im(dX)
+        return col2im(dX, cache, self.kernel.shape[:2], self.stride, self.padding)
 
     def parameter_gradients(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradients by kernel and bias: dΩ = Xᵀ dY and db = Σ_ij dy_ij.
+        """Return the gradients by kernel and bias: dΩ = Xᵀ dY and db_k′ = Σ_r dY_rk′.
 
         Unlike the gradient by the input these need the values of ``x``, so the caller, who
         wants to train, hands them in.
         """
         dY = dy.reshape(-1, dy.shape[-1])  # (H′·W′, C_out)
-        dkernel = (self._columns(x).T @ dY).reshape(self.kernel.shape)
-        return dkernel, dY.sum(axis=0)
+        # dΩ = Xᵀ dY
+        domega = self.patches(x).T @ dY  # (kh·kw·C_in, C_out)
+        # db_k′ = Σ_r dY_rk′
+        return domega.reshape(self.kernel.shape), dY.sum(axis=0)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H′, W′, C_out); raises ValueError where the channels do not fit."""
@@ -186,17 +216,3 @@ class Convolution:
         rows = _output_size(H, kh, self.stride, self.padding)
         cols = _output_size(W, kw, self.stride, self.padding)
         return rows, cols, C_out
-
-    def _columns(self, x: np.ndarray) -> np.ndarray:
-        rows, cols, _ = self.output_shape(x.shape)
-        kh, kw = self.kernel.shape[:2]
-        if rows < 1 or cols < 1:
-            raise ValueError(
-                f"{self.name}: a {kh}×{kw} kernel with padding {self.padding} "
-                f"does not fit into an input of {x.shape[0]}×{x.shape[1]}"
-            )
-        return im2col(x, (kh, kw), self.stride, self.padding)
-
-    def _matrix(self) -> np.ndarray:
-        """View the kernel as the matrix Ω, (kh·kw·C_in, C_out)."""
-        return self.kernel.reshape(-1, self.kernel.shape[-1])

@@ -1,9 +1,10 @@
 """Pooling: each 2×2 window of a channel becomes one number, so the map halves.
 
 The four corners of window (i, j) of channel k are ``x[2i+u, 2j+v, k]`` with u, v in {0, 1}.
-An odd last row or column has no window of its own and is dropped, as in VGG.
+An odd last row or column has no window of its own and is dropped (at the 224 px that VGG was
+trained on there is none).
 
-Max pooling::
+Max pooling; the *switches* are what it remembers, which (u, v) won each window::
 
     y_ijk = max over u, v of x[2i+u, 2j+v, k]
     dx[2i+u, 2j+v, k] = dy_ijk where (u, v) won the window, and 0 elsewhere

@@ -1,10 +1,10 @@
 """From a picture to what VGG was trained on.
 
 VGG saw pictures with their channels in the order blue, green, red, minus the mean colour of
-its training set. With k′ = 2 − k the channel counted from the other end::
+its training set. With c = 2 − k, channel k counted from the other end::
 
-    y_ijk = x_ijk′ − mean_k
-    dx_ijk′ = dy_ijk
+    y_ijk = x_ijc − mean_k
+    dx_ijc = dy_ijk
 
 so that reversing the channels once more brings the gradient back to RGB pixels.
 """
