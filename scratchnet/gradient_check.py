@@ -59,7 +59,7 @@ class GradientReport:
     def __str__(self) -> str:
         return (
             f"{self.operation}: {self.where}: by hand {self.analytic:.12g}, "
-            f"otherwise {self.numeric:.12g}; relative error {self.error:.1e}, "
+            f"measured {self.numeric:.12g}; relative error {self.error:.1e}, "
             f"bound {self.bound:.0e}, {'passed' if self.passed else 'FAILED'}"
         )
 

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser
 from planted_bugs import BUGS, plant
 
 from scratchnet import VGG, load_image
@@ -77,9 +78,7 @@ def check_with_bug(name: str) -> int:
 
 def main() -> int:
     """Check the package, or a copy with a mistake in it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bug", metavar="NAME", help="plant this mistake first; 'list' names all")
     arguments = parser.parse_args()
     try:

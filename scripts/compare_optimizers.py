@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser
 from scipy.optimize import minimize
 
 from scratchnet import (
@@ -115,9 +116,7 @@ def compare(network: VGG, pair: str, init: str, size: int, evaluations: int, ide
 
 def main() -> int:
     """Compare on every pair asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--size", type=int, default=160, metavar="PX", help="long side (default: 160)")
     add("--evaluations", type=int, default=200, metavar="N", help="of J, each (default: 200)")

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser
 
 from scratchnet.architecture import kernel_shapes
 from scratchnet.weights import save_weights
@@ -51,9 +52,7 @@ def read_onnx(data: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def main() -> int:
     """Convert, and say what was written."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help=f"the file {WHEEL}")
     parser.add_argument(
         "--output",

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
@@ -253,9 +254,7 @@ def save(picture: np.ndarray, path: Path) -> None:
 
 def main() -> int:
     """Draw the styles asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     here = Path(__file__).parent / "images"
     add = parser.add_argument
     add("--output", type=Path, default=here, metavar="FOLDER", help="default: images/ beside this")

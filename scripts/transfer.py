@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser
 
 from scratchnet import VGG, PixelDescent, load_image, save_image, style_transfer
 from scratchnet.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
@@ -94,9 +95,7 @@ def options() -> list[tuple]:
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for name, kind, default, metavar, text in options():
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
     parser.add_argument("--pooling", choices=("max", "average"), default="max", help="of VGG")

@@ -11,6 +11,8 @@ from scratchnet import VGG, Network, load_image
 from scratchnet.images import resize_image
 from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
 
+collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network imports it
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "scripts" / "images"
 

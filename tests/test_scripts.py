@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -131,9 +132,7 @@ def test_transfer_says_in_one_line_what_is_wrong(run, tmp_path, arguments, messa
     (tmp_path / "setup.cfg").write_text("[metadata]")
     code, _, error = run("transfer", "--image-size", 32, "--iterations", 1, *arguments)
     assert code == 2
-    lines = error.strip().splitlines()
-    assert message in lines[-1]
-    assert len(lines) == 1 or lines[0].startswith("usage:")
+    assert message in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["setup.cfg"]
 
 
@@ -145,8 +144,9 @@ def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     seen = ""
-    while "step 3:" not in seen and process.poll() is None:
-        seen += process.stderr.read(20)
+    while not re.search(r"step [1-9]", seen):  # the bar does not show every step
+        assert (more := process.stderr.read(20)), seen
+        seen += more
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130
