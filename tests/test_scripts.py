@@ -145,7 +145,8 @@ def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
     )  # fmt: skip
     seen = ""
     while not re.search(r"step [1-9]", seen):  # the bar does not show every step
-        assert (more := process.stderr.read(20)), seen
+        more = process.stderr.read(20)
+        assert more, seen
         seen += more
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
