@@ -26,6 +26,7 @@ def runs(tmp_path_factory):
             "PYTHONPATH": str(bugs.plant(bug, folder)),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OPENBLAS_NUM_THREADS": "1",
+            "PYTEST_ADDOPTS": "",  # such as a demand for coverage, which would look like a catch
         }
         command = [
             sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
