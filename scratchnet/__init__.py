@@ -22,19 +22,22 @@ Data flows one way round::
       ↑                                                                                │
       └───────────────────────────────── optimizer ────────────────────────────────────┘
 
-Read the modules in this order: `layers`, `architecture` (which layers VGG has), `network`,
-`losses`, `objective`, `optimizers`, `transfer`. Then `gradient_check` and `derivatives`, which
-prove every derivative ("prove" meaning: it agrees with a measured one to 7 to 13 digits).
-`weights` and `images` read and write files.
+Read the modules in this order: `layers`, `network`, `architecture` and `vgg` (which layers VGG
+has), `losses`, `objective`, `optimizers`, `transfer`. Then `gradient_check` and `derivatives`,
+which prove every derivative ("prove" meaning: it agrees with a measured one to 7 to 13 digits).
+`weights` and `images` read and write files. `workspace` has the memory and the threads of the
+fast layers, the second chapter of `layers`.
 """
 
 from scratchnet.gradient_check import direction_check, gradient_check
 from scratchnet.images import load_image, save_image
 from scratchnet.losses import content_loss, gram_matrix, style_loss, style_target, total_variation
-from scratchnet.network import VGG, Network
+from scratchnet.network import Network
 from scratchnet.objective import StyleTransferObjective
 from scratchnet.optimizers import GradientDescent, PixelDescent
 from scratchnet.transfer import style_transfer
+from scratchnet.vgg import VGG
+from scratchnet.workspace import Workspace
 
 __version__ = "0.1.0"
 
@@ -44,6 +47,7 @@ __all__ = [
     "Network",
     "PixelDescent",
     "StyleTransferObjective",
+    "Workspace",
     "content_loss",
     "direction_check",
     "gradient_check",

@@ -21,7 +21,17 @@ from scratchnet.gradient_check import (
     direction_check,
     gradient_check,
 )
-from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU, col2im, im2col
+from scratchnet.layers import (
+    AveragePool,
+    Convolution,
+    MaxPool,
+    PlaneConvolution,
+    Preprocess,
+    ReLU,
+    WinogradConvolution,
+    col2im,
+    im2col,
+)
 from scratchnet.losses import (
     content_loss,
     gram_matrix,
@@ -51,6 +61,8 @@ def check_linear_layers(rng: np.random.Generator) -> Iterator[GradientReport]:
         (Preprocess(), (4, 5, 3)),
         (AveragePool(), (5, 6, 2)),
         (random_convolution(rng, (3, 3, 2, 4)), (5, 6, 2)),
+        (random_convolution(rng, (3, 3, 2, 4), kind=WinogradConvolution), (5, 6, 2)),
+        (random_convolution(rng, (3, 3, 2, 4), kind=PlaneConvolution), (5, 6, 2)),
         (random_convolution(rng, (2, 3, 3, 2), stride=2, padding=2), (6, 5, 3)),
         (random_convolution(rng, (1, 1, 3, 2), padding=0), (3, 4, 3)),
     ]:
@@ -174,10 +186,13 @@ def check_chain(
 
 
 def random_convolution(
-    rng: np.random.Generator, shape: tuple[int, int, int, int], **options
+    rng: np.random.Generator,
+    shape: tuple[int, int, int, int],
+    kind: type[Convolution] = Convolution,
+    **options,
 ) -> Convolution:
     """Return a convolution with a random float64 kernel of that shape and a random bias."""
-    return Convolution(rng.standard_normal(shape), rng.standard_normal(shape[3]), **options)
+    return kind(rng.standard_normal(shape), rng.standard_normal(shape[3]), **options)
 
 
 def describe(layer) -> str:
@@ -185,7 +200,7 @@ def describe(layer) -> str:
     if not isinstance(layer, Convolution):
         return type(layer).__name__
     kernel = "×".join(map(str, layer.kernel.shape))
-    return f"Convolution {kernel}, stride {layer.stride}, padding {layer.padding}"
+    return f"{type(layer).__name__} {kernel}, stride {layer.stride}, padding {layer.padding}"
 
 
 def _smooth(loss):

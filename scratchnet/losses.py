@@ -16,8 +16,14 @@ where its two indices are equal and 0 elsewhere.
 
 import numpy as np
 
+from scratchnet.workspace import Workspace, strips
 
-def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
+STRIP_ENTRIES = 2**17  # entries of a: half a MB in float32
+
+
+def content_loss(
+    a_G: np.ndarray, a_C: np.ndarray, *, weight: float = 1.0, out: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Half the squared distance between two activations (Gatys et al. 2015, eq. 1).
 
     ::
@@ -35,6 +41,10 @@ def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
     ----------
     a_G, a_C : ndarray, (H, W, C)
         Activations of the generated and of the content image at one layer.
+    weight : float
+        Multiplies J and its gradient.
+    out : ndarray, (H, W, C), optional
+        Where to write the gradient; ``a_G`` itself will do, if it is not needed afterwards.
 
     Returns
     -------
@@ -55,14 +65,15 @@ def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
     """
     if a_G.shape != a_C.shape:
         raise ValueError(f"activations of different shapes: {a_G.shape} and {a_C.shape}")
-    difference = a_G - a_C
-    # J = ½ Σ (a_G − a_C)²
-    value = 0.5 * np.sum(difference**2)
     # ∂J/∂a_G = a_G − a_C
-    return value, difference
+    da = np.subtract(a_G, a_C, out=out)
+    # J = ½ Σ (a_G − a_C)²
+    value = 0.5 * np.dot(da.ravel(), da.ravel())
+    da *= weight
+    return weight * value, da
 
 
-def gram_matrix(a: np.ndarray) -> np.ndarray:
+def gram_matrix(a: np.ndarray, workspace: Workspace | None = None) -> np.ndarray:
     """Which channels fire together (Gatys et al. 2015, eq. 3).
 
     ::
@@ -76,6 +87,8 @@ def gram_matrix(a: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     a : ndarray, (H, W, C)
+    workspace : Workspace, optional
+        With one, its threads share the positions: the sum over them may be cut anywhere.
 
     Returns
     -------
@@ -91,11 +104,18 @@ def gram_matrix(a: np.ndarray) -> np.ndarray:
            [0, 9]])
     """
     A = a.reshape(-1, a.shape[-1])  # (M, C)
-    # Gram_kk′ = Σ_ij a_ijk a_ijk′
-    return A.T @ A
+    if workspace is None:
+        # Gram_kk′ = Σ_ij a_ijk a_ijk′
+        return A.T @ A
+    return sum(workspace.map(lambda s: A[s].T @ A[s], _position_strips(A)))
 
 
-def gram_matrix_backward(dgram: np.ndarray, a: np.ndarray) -> np.ndarray:
+def gram_matrix_backward(
+    dgram: np.ndarray,
+    a: np.ndarray,
+    workspace: Workspace | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Carry a gradient by the Gram matrix back to the activations.
 
     Let dGram_kk′ = ∂J/∂Gram_kk′. By the chain rule, and because a_ijc is in Gram_kk′ both as its
@@ -112,6 +132,10 @@ def gram_matrix_backward(dgram: np.ndarray, a: np.ndarray) -> np.ndarray:
     ----------
     dgram : ndarray, (C, C)
     a : ndarray, (H, W, C)
+    workspace : Workspace, optional
+        With one, its threads share the positions.
+    out : ndarray, (H, W, C), optional
+        Where to write da; ``a`` itself will do.
 
     Returns
     -------
@@ -126,16 +150,36 @@ def gram_matrix_backward(dgram: np.ndarray, a: np.ndarray) -> np.ndarray:
     array([[[3, 2]]])
     """
     A = a.reshape(-1, a.shape[-1])  # (M, C)
-    # dA = A (dGram + dGramᵀ)
-    return (A @ (dgram + dgram.T)).reshape(a.shape)
+    da = np.empty(a.shape, np.result_type(a, dgram)) if out is None else out
+    dA = da.reshape(A.shape)
+    both = dgram + dgram.T
+    if workspace is None:
+        # dA = A (dGram + dGramᵀ)
+        np.matmul(A, both, out=dA)
+    else:
+        workspace.map(lambda s: np.matmul(A[s], both, out=dA[s]), _position_strips(A))
+    return da
 
 
-def style_target(a_S: np.ndarray) -> np.ndarray:
+def _position_strips(A: np.ndarray) -> list[slice]:
+    """Cut the positions, the rows of A, into strips that a core's cache can hold."""
+    M, C = A.shape
+    return strips(M, max(1, STRIP_ENTRIES // C))
+
+
+def style_target(a_S: np.ndarray, workspace: Workspace | None = None) -> np.ndarray:
     """Return what `style_loss` compares with: gram_matrix(a_S) / M_S, (C, C)."""
-    return gram_matrix(a_S) / (a_S.shape[0] * a_S.shape[1])
+    return gram_matrix(a_S, workspace) / (a_S.shape[0] * a_S.shape[1])
 
 
-def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+def style_loss(
+    a_G: np.ndarray,
+    target: np.ndarray,
+    *,
+    weight: float = 1.0,
+    workspace: Workspace | None = None,
+    out: np.ndarray | None = None,
+) -> tuple[float, np.ndarray]:
     """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
 
     With Gram the Gram matrix of a_G, M its positions, and the target the style image's Gram
@@ -159,6 +203,12 @@ def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         Activations of the generated image at one layer.
     target : ndarray, (C, C)
         `style_target` of the style image's activations at that layer.
+    weight : float
+        Multiplies J and its gradient: here, on C × C numbers, that is cheaper than afterwards.
+    workspace : Workspace, optional
+        With one, its threads share the work on the Gram matrices.
+    out : ndarray, (H, W, C), optional
+        Where to write the gradient; ``a_G`` itself will do, if it is not needed afterwards.
 
     Returns
     -------
@@ -185,12 +235,12 @@ def style_loss(a_G: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     if target.shape != (C, C):
         raise ValueError(f"got a style target of shape {target.shape}, wanted {(C, C)}")
     # D_kk′ = Gram_kk′/M − target_kk′
-    D = gram_matrix(a_G) / M - target
+    D = gram_matrix(a_G, workspace) / M - target
     # J = 1/(4C²) Σ_kk′ D_kk′²
     value = np.sum(D**2) / (4 * C**2)
     # ∂J/∂Gram_kk′ = D_kk′ / (2C²M)
     dgram = D / (2 * C**2 * M)
-    return value, gram_matrix_backward(dgram, a_G)
+    return weight * value, gram_matrix_backward(weight * dgram, a_G, workspace, out)
 
 
 def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:

@@ -87,9 +87,12 @@ class StyleTransferObjective:
         self.content_weight, self.style_weight = content_weight, style_weight
         self.tv_weight = tv_weight
         self.shape = content.shape
-        self.content_targets, _ = network.forward(content, content_layers)
+        a_C, _ = network.forward(content, content_layers)
+        # Kept for the whole descent, so not in the memory that the network uses again and again.
+        self.content_targets = {name: a.copy() for name, a in a_C.items()}
+        del a_C
         a_S, _ = network.forward(style, style_layers)
-        self.style_targets = {name: style_target(a) for name, a in a_S.items()}
+        self.style_targets = {name: style_target(a, network.workspace) for name, a in a_S.items()}
 
     def __call__(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Return (J, ∂J/∂G) at ``image``, (H, W, 3)."""
@@ -116,7 +119,7 @@ class StyleTransferObjective:
         terms, gradients = self.layer_terms(activations)
         terms["tv"], dimage = self.tv_term(image)
         if gradients:
-            dimage = dimage + self.network.backward(gradients, caches)
+            dimage = dimage + self.network.backward(gradients, caches, consume=True)
         terms = {name: float(term) for name, term in terms.items()}
         return Evaluation(sum(terms.values()), dimage, terms)
 
@@ -125,20 +128,33 @@ class StyleTransferObjective:
         """The names of all layers that J looks at."""
         return list(self.content_layers | self.style_layers)
 
-    def layer_terms(self, activations: Mapping) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Return each layer's weighted terms, and their sum's gradient by its activation."""
+    def layer_terms(
+        self, activations: dict[str, np.ndarray]
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Return each layer's weighted terms, and their sum's gradient by its activation.
+
+        Takes the activations out of the dict and writes the gradients over them: on the way back
+        no values are needed, and their memory is.
+        """
         terms, gradients = {}, {}
-        for name, w in self.content_layers.items():
-            a_G = activations[name]
-            scale = self.content_weight * w / a_G.size
-            value, da = content_loss(a_G, self.content_targets[name])
-            terms[f"content {name}"] = scale * value
-            gradients[name] = scale * da
-        for name, lambda_ in self.style_layers.items():
-            scale = self.style_weight * lambda_
-            value, da = style_loss(activations[name], self.style_targets[name])
-            terms[f"style {name}"] = scale * value
-            gradients[name] = gradients.get(name, 0) + scale * da
+        for name in self.layers:
+            a_G = activations.pop(name)
+            if name in self.content_layers:
+                terms[f"content {name}"], gradients[name] = content_loss(
+                    a_G,
+                    self.content_targets[name],
+                    weight=self.content_weight * self.content_layers[name] / a_G.size,
+                    out=None if name in self.style_layers else a_G,
+                )
+            if name in self.style_layers:
+                terms[f"style {name}"], da = style_loss(
+                    a_G,
+                    self.style_targets[name],
+                    weight=self.style_weight * self.style_layers[name],
+                    workspace=self.network.workspace,
+                    out=a_G,
+                )
+                gradients[name] = gradients[name] + da if name in gradients else da
         return terms, gradients
 
     def tv_term(self, image: np.ndarray) -> tuple[float, np.ndarray]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.images import resize_image
-from scratchnet.network import VGG, Network
+from scratchnet.network import Network
 from scratchnet.objective import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
@@ -25,6 +25,7 @@ from scratchnet.objective import (
     StyleTransferObjective,
 )
 from scratchnet.optimizers import Optimizer, PixelDescent
+from scratchnet.vgg import VGG
 
 SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
 

@@ -45,15 +45,17 @@ def activations(image, dtype):
 def linear_chain(image, caches, dtype):
     """Return the deepest activation with ReLUs and pools replaced by *given* masks and switches.
 
-    ``caches`` are those of `scratchnet.Network.forward`. Without decisions of its own the chain is
-    linear in the image, so its derivative can differ from ours by rounding only.
+    ``caches`` are those of the plain layers (``convolution="im2col"``). Without decisions of its
+    own the chain is linear in the image, so its derivative can differ from ours by rounding only.
     """
     _, parameters = load_weights()
     layers = iter(parameters.values())
     a = image.flip(1) - torch.tensor(MEAN_BGR, dtype=dtype).view(1, 3, 1, 1)
     for cache in caches[1:]:
         if isinstance(cache, np.ndarray):  # a ReLU's mask
-            a = a * torch.tensor(cache.transpose(2, 0, 1)[None])
+            _, C, H, W = a.shape
+            mask = np.unpackbits(cache, count=a.numel()).reshape(H, W, C)
+            a = a * torch.tensor(mask.transpose(2, 0, 1)[None])
         elif isinstance(cache[0], np.ndarray):  # a pool's switches: which of four corners
             H, W = cache[0].shape[:2]
             a = a[:, :, : 2 * H, : 2 * W]

@@ -20,7 +20,7 @@ from scratchnet.objective import StyleTransferObjective
 @pytest.mark.parametrize("seed", range(3))
 def test_every_operation_entry_by_entry(seed):
     reports = list(check_operations(seed))
-    assert len(reports) == 30
+    assert len(reports) == 36
     for report in reports:
         assert report.passed, report
 

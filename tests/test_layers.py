@@ -8,7 +8,20 @@ import pytest
 from scipy.signal import correlate2d
 
 from scratchnet.gradient_check import adjoint_error
-from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU, col2im, im2col
+from scratchnet.layers import (
+    AveragePool,
+    Convolution,
+    FastestConvolution,
+    InStrips,
+    MaxPool,
+    PlaneConvolution,
+    Preprocess,
+    ReLU,
+    WinogradConvolution,
+    col2im,
+    im2col,
+)
+from scratchnet.workspace import Workspace
 
 SHAPES = [(1, 1, 1), (3, 3, 1), (2, 2, 3), (5, 4, 2), (7, 6, 3)]
 
@@ -111,7 +124,7 @@ def test_relu_by_hand():
     # negative → 0, zero → 0 with no gradient, positive → itself
     y, mask = ReLU().forward(column(-2, 0, 3))
     assert y.ravel().tolist() == [0, 0, 3]
-    assert mask.dtype == bool
+    assert mask.tolist() == [0b00100000]  # one bit an entry, the first entry's on the left
     assert ReLU().backward(column(5, 6, 7), mask).ravel().tolist() == [0, 0, 7]
 
 
@@ -219,3 +232,103 @@ def test_every_layer_keeps_its_precision_and_its_input(dtype, rng):
         dx = layer.backward(dy, cache)
         assert dx.dtype == dtype and dx.shape == x.shape
         assert np.array_equal(x, before) and np.array_equal(dy, dy_before)
+
+
+# ------------------------------------------- the fast layers: the same numbers, another way
+
+FAST = [WinogradConvolution, PlaneConvolution, FastestConvolution]
+# one pixel; one tile; parts of tiles; a strip; strips with a rest; rows wider than a strip
+MAPS = [(1, 1), (4, 4), (3, 5), (9, 14), (32, 64), (70, 61), (6, 600)]
+
+
+def same(a, b, bound):
+    """Tell whether two arrays agree within ``bound`` of the second one's largest entry."""
+    return a.shape == b.shape and np.abs(a - b).max() <= bound * np.abs(b).max()
+
+
+@pytest.mark.parametrize("kind", FAST)
+@pytest.mark.parametrize("size", MAPS)
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-13), (np.float32, 1e-5)])
+def test_fast_convolution_equals_the_plain_one(kind, size, dtype, bound, rng):
+    kernel, bias = rng.standard_normal((3, 3, 9, 6)), rng.standard_normal(6)
+    x, dy = rng.standard_normal((*size, 9)), rng.standard_normal((*size, 6))
+    plain = Convolution(kernel, bias)
+    y, cache = plain.forward(x)
+    layer = kind(kernel.astype(dtype), bias.astype(dtype), workspace=Workspace(2))
+    fast, fast_cache = layer.forward(x.astype(dtype))
+    assert fast.dtype == dtype and same(fast, y, bound) and fast_cache == cache
+    dx = layer.backward(dy.astype(dtype), fast_cache)
+    assert dx.dtype == dtype and same(dx, plain.backward(dy, cache), bound)
+
+
+@pytest.mark.parametrize("kind", FAST)
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-13), (np.float32, 1e-6)])
+def test_fast_convolution_backward_is_the_adjoint_on_100_random_shapes(kind, dtype, bound):
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        H, W, C_in, C_out = rng.integers(1, 24, 4)
+        kernel = rng.standard_normal((3, 3, C_in, C_out)).astype(dtype)
+        layer = kind(kernel, np.zeros(C_out, dtype))
+        x = rng.standard_normal((H, W, C_in)).astype(dtype)
+        Ax, cache = layer.forward(x)
+        y = rng.standard_normal(Ax.shape).astype(dtype)
+        assert adjoint_error(Ax, y, x, layer.backward(y, cache)) <= bound, x.shape
+
+
+def test_winograd_refuses_other_kernels(rng):
+    with pytest.raises(ValueError, match="wanted a 3×3 kernel with stride 1 and padding 1"):
+        WinogradConvolution(rng.standard_normal((5, 5, 2, 2)), np.zeros(2), padding=2)
+
+
+def test_the_fastest_convolution_takes_any_kernel(rng):
+    kernel = rng.standard_normal((2, 3, 3, 2))
+    x = rng.standard_normal((7, 6, 3))
+    y, cache = Convolution(kernel, np.ones(2), 2, 1).forward(x)
+    layer = FastestConvolution(kernel, np.ones(2), 2, 1)
+    assert np.array_equal(layer.forward(x)[0], y)
+    assert np.array_equal(
+        layer.backward(y, cache), Convolution(kernel, np.ones(2), 2, 1).backward(y, cache)
+    )
+
+
+def test_the_fastest_convolution_chooses_by_shape():
+    wide = FastestConvolution(np.zeros((3, 3, 16, 4)), np.zeros(4))
+    colours = FastestConvolution(np.zeros((3, 3, 3, 4)), np.zeros(4))
+    assert isinstance(wide.algorithm((64, 64, 16)), WinogradConvolution)
+    assert type(wide.algorithm((8, 8, 16))) is Convolution
+    assert isinstance(colours.algorithm((64, 64, 3)), PlaneConvolution)
+
+
+@pytest.mark.parametrize("layer", [ReLU(), MaxPool(), AveragePool()])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (65, 40, 64), (300, 512, 3)])
+def test_strips_equal_the_whole(layer, shape, rng):
+    fast = InStrips(layer, Workspace(2))
+    x = rng.standard_normal(shape)
+    y, cache = layer.forward(x)
+    fast_y, fast_cache = fast.forward(x)
+    assert np.array_equal(fast_y, y)
+    dy = rng.standard_normal(y.shape)
+    dx = layer.backward(dy, cache)
+    assert np.array_equal(fast.backward(dy, fast_cache), dx)
+    over = np.full_like(dx, np.nan)
+    assert fast.backward(dy, fast_cache, out=over) is over and np.array_equal(over, dx)
+
+
+def test_relu_in_place(rng):
+    x = rng.standard_normal((5, 6, 3))
+    expected, _ = ReLU().forward(x)
+    y, _ = ReLU().forward(x, out=x)
+    assert y is x and np.array_equal(x, expected)
+
+
+@pytest.mark.parametrize("kind", FAST)
+def test_results_do_not_depend_on_threads_and_are_never_overwritten(kind, rng):
+    kernel = rng.standard_normal((3, 3, 9, 6))
+    xs = rng.standard_normal((3, 70, 61, 9))
+    results = []
+    for threads in (1, 2, 5):
+        layer = kind(kernel, np.zeros(6), workspace=Workspace(threads))
+        ys = [layer.forward(x)[0] for x in xs]
+        results.append([*ys, *(layer.backward(y, xs[0].shape) for y in ys)])
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))

@@ -207,6 +207,14 @@ class Convolution:
         # db_k′ = Σ_r dY_rk′
         return domega.reshape(self.kernel.shape), dY.sum(axis=0)
 
+    def memory(self, shape: tuple[int, int, int]) -> tuple[int, int]:
+        """Return how many entries it keeps for good, and how many a pass over x needs, at most.
+
+        Beside the kernel, x and y: nothing, and the patches with a second y (before the bias).
+        """
+        H, W, C_out = self.output_shape(shape)
+        return 0, H * W * (len(self.omega) + C_out)
+
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H′, W′, C_out); raises ValueError where the channels do not fit."""
         H, W, C = shape

@@ -16,6 +16,7 @@ Average pooling (Gatys et al. 2015 found its pictures a little smoother)::
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +35,14 @@ def _halved(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return H // 2, W // 2, C
 
 
+def _zero_remainder(dx: np.ndarray) -> np.ndarray:
+    """Set an odd last row and column to zero: no window holds them."""
+    H, W, _ = dx.shape
+    dx[H // 2 * 2 :] = 0
+    dx[:, W // 2 * 2 :] = 0
+    return dx
+
+
 @dataclass(frozen=True)
 class MaxPool:
     """The largest entry of each 2×2 window.
@@ -43,13 +52,16 @@ class MaxPool:
     """
 
     name: str = "pool"
+    rows: ClassVar[int] = 2  # of x for each row of y
 
-    def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple]:
+    def forward(self, x: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, tuple]:
         """Keep the largest entry of each window.
 
         Parameters
         ----------
         x : ndarray, (H, W, C)
+        out : ndarray, (H//2, W//2, C), optional
+            Where to write y.
 
         Returns
         -------
@@ -58,21 +70,21 @@ class MaxPool:
             ``switches``, uint8 (H//2, W//2, C): which corner won, 0 to 3 in reading order;
             ``shape``: (H, W, C) of ``x``.
         """
-        y = _corner(x, *CORNERS[0]).copy()
-        switches = np.zeros(y.shape, np.uint8)
-        for n, (u, v) in enumerate(CORNERS[1:], start=1):
-            corner = _corner(x, u, v)
-            switches[corner > y] = n  # ">", not "≥": the first of equals stays the winner
-            np.maximum(y, corner, out=y)
-        return y, (switches, x.shape)
+        a, b, c, d = (_corner(x, u, v) for u, v in CORNERS)
+        # Two semifinals and a final; ">", not "≥": the first of equals stays the winner.
+        upper, lower = np.maximum(a, b, out=out), np.maximum(c, d)
+        winner_above, winner_below = (b > a).view(np.uint8), 2 + (d > c).view(np.uint8)
+        # winner_below is the larger number, and 0 where its row has not won
+        switches = np.maximum(winner_above, winner_below * (lower > upper))
+        return np.maximum(upper, lower, out=upper), (switches, x.shape)
 
-    def backward(self, dy: np.ndarray, cache: tuple) -> np.ndarray:
+    def backward(self, dy: np.ndarray, cache: tuple, out: np.ndarray | None = None) -> np.ndarray:
         """Send each window's gradient to its winner: dx = dy there, 0 elsewhere."""
         switches, shape = cache
-        dx = np.zeros(shape, dy.dtype)
+        dx = np.empty(shape, dy.dtype) if out is None else out
         for n, (u, v) in enumerate(CORNERS):
-            _corner(dx, u, v)[:] = dy * (switches == n)
-        return dx
+            np.multiply(dy, switches == n, out=_corner(dx, u, v))
+        return _zero_remainder(dx)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H//2, W//2, C)."""
@@ -84,17 +96,23 @@ class AveragePool:
     """The mean of each 2×2 window."""
 
     name: str = "pool"
+    rows: ClassVar[int] = 2  # of x for each row of y
 
-    def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    def forward(
+        self, x: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Average each window: (H, W, C) → (H//2, W//2, C); the cache is the shape of ``x``."""
-        return sum(_corner(x, u, v) for u, v in CORNERS) / 4, x.shape
+        a, b, c, d = (_corner(x, u, v) for u, v in CORNERS)
+        return np.multiply(a + b + c + d, 1 / 4, out=out), x.shape
 
-    def backward(self, dy: np.ndarray, cache: tuple[int, int, int]) -> np.ndarray:
+    def backward(
+        self, dy: np.ndarray, cache: tuple[int, int, int], out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Share each window's gradient equally: dx = ¼ dy at all four corners."""
-        dx = np.zeros(cache, dy.dtype)
+        dx = np.empty(cache, dy.dtype) if out is None else out
         for u, v in CORNERS:
-            _corner(dx, u, v)[:] = dy / 4
-        return dx
+            np.multiply(dy, 1 / 4, out=_corner(dx, u, v))
+        return _zero_remainder(dx)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H//2, W//2, C)."""

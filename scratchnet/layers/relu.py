@@ -12,6 +12,7 @@ At x = 0 itself the function has a kink and no derivative; we take 0 there, as e
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,25 +22,35 @@ class ReLU:
     """y = max(x, 0), entry by entry."""
 
     name: str = "relu"
+    in_place: ClassVar[bool] = True
+    rows: ClassVar[int] = 1  # of x for each row of y
 
-    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def forward(
+        self, x: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rectify ``x``.
 
         Parameters
         ----------
         x : ndarray, (H, W, C)
+        out : ndarray, (H, W, C), optional
+            Where to write y; ``x`` itself will do.
 
         Returns
         -------
         y : ndarray, (H, W, C)
-        cache : ndarray of bool, (H, W, C)
-            The mask 1[x > 0]: one byte an entry is all the derivative needs.
+        cache : ndarray of uint8, (⌈HWC/8⌉,)
+            The mask 1[x > 0]: one bit an entry is all the derivative needs.
         """
-        return np.maximum(x, 0), x > 0
+        mask = np.packbits(x > 0)
+        return np.maximum(x, 0, out=out), mask
 
-    def backward(self, dy: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    def backward(
+        self, dy: np.ndarray, cache: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Let the gradient through where the input was positive: dx = dy · 1[x > 0]."""
-        return dy * cache
+        mask = np.unpackbits(cache, count=dy.size).reshape(dy.shape)
+        return np.multiply(dy, mask, out=out)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H, W, C) unchanged."""

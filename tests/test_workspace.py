@@ -1,0 +1,137 @@
+"""Memory that is used again, but never under somebody's hands; and threads."""
+
+import copy
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from scratchnet import VGG
+from scratchnet.workspace import PAGE, Pool, Workspace
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_memory_is_used_again_only_when_nobody_holds_it():
+    pool = Pool()
+    first = pool.empty((100, 10), np.float32)
+    first[:] = 1
+    part = first[3:5].T  # a view of a view still holds it
+    where = address(first)
+    del first
+    second = pool.empty((100, 10), np.float32)
+    second[:] = 2
+    assert address(second) != where and (part == 1).all()
+    del part
+    third = pool.empty((50, 20), np.float32)
+    assert address(third) == where
+
+
+def test_an_array_outlives_its_workspace():
+    array = Workspace(1).maps.empty((2**20,), np.float32)
+    array[:] = 3
+    gc.collect()
+    assert (array == 3).all()
+
+
+def test_the_smallest_piece_that_fits_is_taken():
+    pool = Pool()
+    pieces = [pool.empty((n,), np.float64) for n in (4000, 8, 1000, 8, 2000, 8)]
+    where = [address(piece) for piece in pieces]
+    del pieces[4], pieces[2], pieces[0]
+    assert address(pool.empty((1500,), np.float64)) == where[4]
+
+
+def test_pieces_are_cut_and_joined():
+    pool = Pool()
+    whole = pool.empty((PAGE,), np.uint8)
+    where = address(whole)
+    del whole
+    quarters = [pool.empty((PAGE // 4,), np.uint8) for _ in range(4)]
+    assert {address(quarter) - where for quarter in quarters} == {0, 2**19, 2**20, 3 * 2**19}
+    for n in (2, 0, 3, 1):  # come back in any order
+        quarters[n] = None
+    size = pool.size
+    assert address(pool.empty((PAGE,), np.uint8)) == where and pool.size == size
+
+
+def test_free_blocks_go_back_before_a_larger_one_is_asked_for():
+    pool, other = Pool(), Pool()
+    held = pool.empty((PAGE,), np.uint8)
+    before = pool.size
+    pool.empty((4 * PAGE,), np.uint8)  # nobody holds it
+    large, same = pool.empty((8 * PAGE,), np.uint8), other.empty((8 * PAGE,), np.uint8)
+    assert pool.size == before + other.size
+    held[:], large[:], same[:] = 1, 2, 3
+    assert (held == 1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_arrays_in_use_never_overlap(seed):
+    rng = np.random.default_rng(seed)
+    pool, held = Pool(), []
+    for n in range(400):
+        if held and rng.random() < 0.5:
+            value, array = held.pop(rng.integers(len(held)))
+            assert (array == value).all()
+            del array
+        else:
+            held.append((n, pool.empty((int(10 ** rng.uniform(0, 6.5)),), np.int16)))
+            held[-1][1][:] = n
+    assert all((array == value).all() for value, array in held)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
+def test_arrays_are_aligned_and_as_asked(dtype):
+    array = Pool().empty((3, 5), dtype)
+    assert array.shape == (3, 5) and array.dtype == dtype
+    assert address(array) % 64 == 0 and array.flags.c_contiguous and array.flags.writeable
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_map_keeps_the_order(threads):
+    assert Workspace(threads).map(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+    assert Workspace(threads).map(str, []) == []
+
+
+def test_map_uses_its_threads():
+    both = threading.Barrier(2, timeout=20)  # passed only if two items are computed at a time
+    Workspace(2).map(lambda _: both.wait(), range(2))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_map_raises_what_an_item_raised(threads):
+    with pytest.raises(ZeroDivisionError):
+        Workspace(threads).map(lambda n: 1 // n, [1, 2, 0, 3])
+
+
+def test_at_least_one_thread():
+    with pytest.raises(ValueError, match="got 0 threads, wanted at least 1"):
+        Workspace(0)
+
+
+def test_a_copy_shares_nothing():
+    workspace = Workspace(2)
+    twin = copy.deepcopy(workspace)
+    assert twin.threads == 2 and twin.maps is not workspace.maps
+
+
+def test_one_network_may_serve_several_threads(rng):
+    network = VGG.load()
+    images = rng.uniform(0, 255, (4, 40, 32, 3))
+    expected = [network.forward(image, ["relu2_2"])[0]["relu2_2"] for image in images]
+    found = [None] * 4
+
+    def run(n):
+        for _ in range(3):
+            found[n] = network.forward(images[n], ["relu2_2"])[0]["relu2_2"]
+
+    runners = [threading.Thread(target=run, args=(n,)) for n in range(4)]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
