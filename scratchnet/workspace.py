@@ -3,8 +3,8 @@
 Memory. A fresh array of tens of MB costs more than filling it: the system has to find, clear and
 map every page of it. A `Pool` keeps memory and lends it out again. What it lent comes back by
 itself when the last array that uses it is gone, never sooner, so an array that somebody still
-holds is never overwritten. A network has two pools, one for maps and one for what a strip needs
-for a moment, so that the one does not cut up the other.
+holds is never overwritten. Activations and gradients come from there. What a strip needs only
+while it is computed is `Scratch`: the same few arrays again and again, for each thread its own.
 
 Threads. NumPy lets other threads run while it computes. A layer cuts its map into strips of rows
 small enough to stay in a core's cache, and `Workspace.map` shares them out among threads. Every
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from math import prod
-from threading import Lock
+from threading import Lock, local
 
 import numpy as np
 
@@ -40,6 +40,16 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _block(size: int) -> mmap.mmap:
+    """Get at least so many bytes from the system, in huge pages where it has them."""
+    # Windows has no such flags, and needs none.
+    private = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}
+    block = mmap.mmap(-1, size + -size % PAGE, **private)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        block.madvise(mmap.MADV_HUGEPAGE)
+    return block
 
 
 class _Loan:
@@ -121,16 +131,39 @@ class Pool:
 
     def _ask(self, size: int) -> tuple[int, int]:
         """Ask the system for a block; return its size and its address."""
-        # Windows has no such flags, and needs none.
-        private = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}
-        size = int(size * (1 + SPARE))
-        block = mmap.mmap(-1, size + -size % PAGE, **private)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            block.madvise(mmap.MADV_HUGEPAGE)
+        block = _block(int(size * (1 + SPARE)))
         address = np.frombuffer(block, np.uint8).ctypes.data
         self._blocks[address] = block
         insort(self._free, (address, len(block)))
         return len(block), address
+
+
+class Scratch(local):
+    """Memory for a moment, for each thread its own.
+
+    Cutting an array from a `Pool` takes several µs, in which no other thread can run Python; a
+    strip needs six of them. Here they are made once.
+    """
+
+    def __init__(self):
+        self._blocks: dict[str, np.ndarray] = {}  # by slot
+        self._arrays: dict[tuple, np.ndarray] = {}
+
+    def empty(self, slot: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return an array with arbitrary values, good until this thread asks for the same slot."""
+        array = self._arrays.get((slot, shape, dtype))
+        if array is None:
+            array = self._arrays[slot, shape, dtype] = self._view(slot, shape, dtype)
+        return array
+
+    def _view(self, slot: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return the beginning of the slot's block; get a larger block if it is too small."""
+        size = prod(shape) * dtype.itemsize
+        if slot not in self._blocks or len(self._blocks[slot]) < size:
+            self._arrays = {key: a for key, a in self._arrays.items() if key[0] != slot}
+            self._blocks.pop(slot, None)
+            self._blocks[slot] = np.frombuffer(_block(size), np.uint8)
+        return self._blocks[slot][:size].view(dtype).reshape(shape)
 
 
 class Workspace:
@@ -143,8 +176,10 @@ class Workspace:
 
     Attributes
     ----------
-    maps, scratch : Pool
-        For activations and gradients; for what a strip needs while it is computed.
+    maps : Pool
+        For activations and gradients.
+    scratch : Scratch
+        For what a strip needs while it is computed.
 
     Raises
     ------
@@ -156,7 +191,7 @@ class Workspace:
         self.threads = available_cores() if threads is None else threads
         if self.threads < 1:
             raise ValueError(f"got {threads} threads, wanted at least 1")
-        self.maps, self.scratch = Pool(), Pool()
+        self.maps, self.scratch = Pool(), Scratch()
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Return [function(item) for item in items], several of them computed at a time."""

@@ -53,9 +53,9 @@ largest one in float32 (im2col: 2e-7), and 1e-15 in float64.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from scratchnet.layers.convolution import Convolution
 from scratchnet.workspace import Workspace, padded_rows, strips
@@ -125,22 +125,29 @@ class WinogradConvolution(Convolution):
     @cached_property
     def U(self) -> np.ndarray:  # noqa: N802
         """The transformed kernel, (36, C_in, C_out): four times the kernel's size."""
-        return self._transform_kernel()
+        return self._transform_kernel(np.empty(self._shape_of_U, self.kernel.dtype))
 
-    def _transform_kernel(self) -> np.ndarray:
-        """U = G g Gᵀ, for every pair of channels."""
+    @property
+    def _shape_of_U(self) -> tuple[int, int, int]:  # noqa: N802
+        return INPUTS**2, *self.kernel.shape[2:]
+
+    def _transform_kernel(self, U: np.ndarray) -> np.ndarray:
+        """Set U = G g Gᵀ, for every pair of channels, and return it."""
         _, G, _ = self.matrices
         g = self.kernel.transpose(1, 0, 2, 3).reshape(TAPS**2, -1)  # (9, C_in·C_out), columns first
-        U = self.workspace.scratch.empty((INPUTS**2, g.shape[1]), g.dtype)
+        rows = U.reshape(INPUTS**2, -1)
         # vec(G g Gᵀ) = (G ⊗ G) vec(g)
         GG = np.kron(G, G)
         shares = strips(g.shape[1], -(-g.shape[1] // self.workspace.threads))
-        self.workspace.map(lambda s: np.matmul(GG, g[:, s], out=U[:, s]), shares)
-        return U.reshape(-1, *self.kernel.shape[2:])
+        self.workspace.map(lambda s: np.matmul(GG, g[:, s], out=rows[:, s]), shares)
+        return U
 
     def _kernel_for(self, H: int, W: int) -> np.ndarray:
         """Return U; kept from pass to pass where that costs little memory or saves much time."""
-        return self.U if self._keeps_kernel(H, W) else self._transform_kernel()
+        if self._keeps_kernel(H, W):
+            return self.U
+        scratch = self.workspace.scratch
+        return self._transform_kernel(scratch.empty("U", self._shape_of_U, self.kernel.dtype))
 
     def _keeps_kernel(self, H: int, W: int) -> bool:
         return self.kernel.size <= KEPT_KERNEL or H * W <= KEPT_MAP
@@ -167,16 +174,17 @@ class WinogradConvolution(Convolution):
         H, W, C_in = cache
         dy = np.ascontiguousarray(dy)
         tile_rows = -(-H // TILE)
+        shared = Lock()  # of the rows of dx that two strips add to
         # One row of padding above; below, up to a whole tile of it.
         dx = self.workspace.maps.empty((tile_rows * TILE + TAPS - 1, W, C_in), dy.dtype)
-        for row in range(TILE, len(dx), TILE):
+        for row in range(0, len(dx), TILE):
             dx[row : row + 2] = 0
         self._in_strips(
             (H, W),
             dx.dtype,
             lambda rows, dM: self._transform_output_backward(dy, rows, dM),
             self._kernel_for(H, W).transpose(0, 2, 1),
-            lambda rows, dV: self._transform_input_backward(dV, rows, dx),
+            lambda rows, dV: self._transform_input_backward(dV, rows, dx, shared),
         )
         return dx[1 : H + 1]
 
@@ -198,34 +206,29 @@ class WinogradConvolution(Convolution):
     def _in_strips(self, size, dtype, enter, kernel, leave) -> None:
         """Run ``enter``, the 36 products with ``kernel`` and ``leave`` over all tiles.
 
-        ``enter(rows, V)`` fills V for some rows of tiles; ``leave(rows, M)`` takes M for them, and
-        never runs for two neighbours at a time.
+        ``enter(rows, V)`` fills V for some rows of tiles; ``leave(rows, M)`` takes M for them.
+        M's memory is free while a strip enters, V's while it leaves: both use it.
         """
         tile_rows, tile_cols = (-(-n // TILE) for n in size)
         height = -(-TILES_PER_STRIP // tile_cols)
         _, C, C_ = kernel.shape
         work = self.workspace
 
-        def arrays(rows: int):
-            shape = (INPUTS, INPUTS, rows * tile_cols)
-            return work.scratch.empty((*shape, C), dtype), work.scratch.empty((*shape, C_), dtype)
-
-        def every_other(function, parts):
-            work.map(function, parts[::2])
-            work.map(function, parts[1::2])
-
         def strip(rows: slice):
-            V, M = arrays(rows.stop - rows.start)
+            tiles = (rows.stop - rows.start) * tile_cols
+            V = work.scratch.empty("V", (INPUTS, INPUTS, tiles, C), dtype)
+            M = work.scratch.empty("M", (INPUTS, INPUTS, tiles, C_), dtype)
             enter(rows, V)
             np.matmul(V.reshape(len(kernel), -1, C), kernel, out=M.reshape(len(kernel), -1, C_))
             leave(rows, M)
 
         if tile_rows > height:
-            every_other(strip, strips(tile_rows, height))
+            work.map(strip, strips(tile_rows, height))
             return
         # A small map: the kernel is the largest array, so that each of its 36 matrices should
         # be read once, for all tiles, by one thread.
-        V, M = arrays(tile_rows)
+        V = work.maps.empty((INPUTS, INPUTS, tile_rows * tile_cols, C), dtype)
+        M = work.maps.empty((INPUTS, INPUTS, tile_rows * tile_cols, C_), dtype)
         parts = strips(tile_rows, -(-tile_rows // 4))
 
         def tiles(rows: slice) -> tuple[slice, slice, slice]:
@@ -234,7 +237,7 @@ class WinogradConvolution(Convolution):
         work.map(lambda rows: enter(rows, V[tiles(rows)]), parts)
         V_, M_ = V.reshape(len(kernel), -1, C), M.reshape(len(kernel), -1, C_)
         work.map(lambda s: np.matmul(V_[s], kernel[s], out=M_[s]), strips(len(kernel), 6))
-        every_other(lambda rows: leave(rows, M[tiles(rows)]), parts)
+        work.map(lambda rows: leave(rows, M[tiles(rows)]), parts)
 
     def _transform_input(self, x: np.ndarray, rows: slice, V: np.ndarray) -> None:
         """Set V = Bᵀ d B for some rows of tiles: V is (6, 6, tiles, C_in)."""
@@ -242,54 +245,57 @@ class WinogradConvolution(Convolution):
         _, W, C = x.shape
         n, cols = rows.stop - rows.start, -(-W // TILE)
         d = padded_rows(x, TILE * rows.start - 1, TILE * rows.stop + 1)  # (4n + 2, W, C)
-        d = as_strided(
-            d, (n, INPUTS, W * C), (TILE * d.strides[0], d.strides[0], d.itemsize), writeable=False
-        )
+        s = d.strides
+        d = np.ndarray((n, INPUTS, W * C), d.dtype, d, 0, (TILE * s[0], s[0], d.itemsize))
         # Bᵀ d, along the rows' axis, before the tiles' columns are cut out
-        R = self.workspace.scratch.empty((n, INPUTS, cols * TILE + 2, C), x.dtype)
+        R = self.workspace.scratch.empty("rows", (n, INPUTS, cols * TILE + 2, C), x.dtype)
         R[:, :, 0] = 0
         R[:, :, W + 1 :] = 0
         np.matmul(B.T, d, out=R[:, :, 1 : W + 1].reshape(n, INPUTS, W * C))
         # (Bᵀ d) B, along the columns' axis
         s = R.strides
-        columns = as_strided(
-            R, (INPUTS, INPUTS, n, cols, C), (s[2], s[1], s[0], TILE * s[2], s[3]), writeable=False
+        columns = np.ndarray(
+            (INPUTS, INPUTS, n, cols, C), R.dtype, R, 0, (s[2], s[1], s[0], TILE * s[2], s[3])
         )
-        D = self.workspace.scratch.empty((INPUTS, INPUTS, n * cols * C), x.dtype)
+        D = self.workspace.scratch.empty("M", (INPUTS, INPUTS, n * cols * C), x.dtype)
         D.reshape(columns.shape)[:] = columns
         _along_first(B.T, D, V)
 
-    def _transform_input_backward(self, dV: np.ndarray, rows: slice, dx: np.ndarray) -> None:
+    def _transform_input_backward(
+        self, dV: np.ndarray, rows: slice, dx: np.ndarray, shared: Lock
+    ) -> None:
         """Set dd = B dV Bᵀ, added up where tiles overlap, into the padded ``dx``.
 
         A strip sets its own rows, except that it adds to its first two and to the first two of
-        the next strip, where both have a share.
+        the next strip, where both have a share: 0 + a + b, which does not depend on their order.
         """
         _, _, B = self.matrices
         _, W, C = dx.shape
         n, cols = rows.stop - rows.start, -(-W // TILE)
         # dV Bᵀ, along the columns' axis; the last two columns of a tile are on the next one
-        D = self.workspace.scratch.empty((INPUTS, INPUTS, n, cols, C), dx.dtype)
+        D = self.workspace.scratch.empty("V", (INPUTS, INPUTS, n, cols, C), dx.dtype)
         _along_first(B, dV, D)
-        R = self.workspace.scratch.empty((n, INPUTS, cols * TILE + 2, C), dx.dtype)
+        R = self.workspace.scratch.empty("rows", (n, INPUTS, cols * TILE + 2, C), dx.dtype)
         R[:, :, -2:] = 0
         R[:, :, :-2].reshape(n, INPUTS, cols, TILE, C)[:] = D[:TILE].transpose(2, 1, 3, 0, 4)
         s = R.strides
-        overlap = as_strided(
-            R[:, :, TILE:], (n, INPUTS, cols, 2, C), (s[0], s[1], TILE * s[2], s[2], s[3])
+        overlap = np.ndarray(
+            (n, INPUTS, cols, 2, C), R.dtype, R, TILE * s[2], (s[0], s[1], TILE * s[2], *s[2:])
         )
         overlap += D[TILE:].transpose(2, 1, 3, 0, 4)
         # B (dV Bᵀ), along the rows' axis; the last two rows of a tile are on the next one
         R = R[:, :, 1 : W + 1].reshape(n, INPUTS, W * C)
         start, stop = TILE * rows.start, TILE * rows.stop
-        from_before = dx[start : start + 2].reshape(2, W * C).copy() if start else 0
         own = dx[start:stop].reshape(n, TILE, W * C)
-        np.matmul(B[:TILE], R, out=own)
-        overhang = self.workspace.scratch.empty((n, 2, W * C), dx.dtype)
+        first = np.matmul(B[:2], R[0])
+        np.matmul(B[2:TILE], R[0], out=own[0, 2:])
+        np.matmul(B[:TILE], R[1:], out=own[1:])
+        overhang = self.workspace.scratch.empty("M", (n, 2, W * C), dx.dtype)
         np.matmul(B[TILE:], R, out=overhang)
-        own[0, :2] += from_before
         own[1:, :2] += overhang[:-1]
-        dx[stop : stop + 2] += overhang[-1].reshape(2, W, C)
+        with shared:
+            own[0, :2] += first
+            dx[stop : stop + 2] += overhang[-1].reshape(2, W, C)
 
     def _transform_output(self, M: np.ndarray, rows: slice, y: np.ndarray) -> None:
         """Set Y = Aᵀ M A + b for some rows of tiles: M is (6, 6, tiles, C_out)."""
@@ -300,9 +306,9 @@ class WinogradConvolution(Convolution):
         one = POINTS.index(1)
         M[one, one] += self.bias
         # M A, along the columns' axis
-        Z = self.workspace.scratch.empty((TILE, INPUTS, n, cols, C), M.dtype)
+        Z = self.workspace.scratch.empty("V", (TILE, INPUTS, n, cols, C), M.dtype)
         _along_first(A.T, M, Z)
-        S = self.workspace.scratch.empty((n, INPUTS, cols, TILE, C), M.dtype)
+        S = self.workspace.scratch.empty("rows", (n, INPUTS, cols, TILE, C), M.dtype)
         S[:] = Z.transpose(2, 1, 3, 0, 4)
         # Aᵀ (M A), along the rows' axis
         S = S.reshape(n, INPUTS, -1)[:, :, : W * C]
@@ -320,11 +326,11 @@ class WinogradConvolution(Convolution):
         n, cols = rows.stop - rows.start, -(-W // TILE)
         # A dY, along the rows' axis
         dY = padded_rows(dy, TILE * rows.start, TILE * rows.stop).reshape(n, TILE, W * C)
-        S = self.workspace.scratch.empty((n, INPUTS, cols * TILE, C), dy.dtype)
+        S = self.workspace.scratch.empty("rows", (n, INPUTS, cols * TILE, C), dy.dtype)
         S[:, :, W:] = 0
         np.matmul(A, dY, out=S[:, :, :W].reshape(n, INPUTS, W * C))
         # (A dY) Aᵀ, along the columns' axis
-        Z = self.workspace.scratch.empty((TILE, INPUTS, n, cols, C), dy.dtype)
+        Z = self.workspace.scratch.empty("M", (TILE, INPUTS, n, cols, C), dy.dtype)
         Z[:] = S.reshape(n, INPUTS, cols, TILE, C).transpose(3, 1, 0, 2, 4)
         _along_first(A, Z, dM)
 
