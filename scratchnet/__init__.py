@@ -23,14 +23,15 @@ Data flows one way round::
       └───────────────────────────────── optimizer ────────────────────────────────────┘
 
 Read the modules in this order: `layers`, `network`, `architecture` and `vgg` (which layers VGG
-has), `losses`, `objective`, `optimizers`, `transfer`. Then `gradient_check` and `derivatives`,
-which prove every derivative ("prove" meaning: it agrees with a measured one to 7 to 13 digits).
-`weights` and `images` read and write files. `workspace` has the memory and the threads of the
-fast layers, the second chapter of `layers`.
+has), `losses`, `objective`, `optimizers`, `lbfgs`, `transfer`. Then `gradient_check` and
+`derivatives`, which prove every derivative ("prove" meaning: it agrees with a measured one to 7 to
+13 digits). `weights` and `images` read and write files. `workspace` has the memory and the
+threads of the fast layers, the second chapter of `layers`.
 """
 
 from scratchnet.gradient_check import direction_check, gradient_check
 from scratchnet.images import load_image, save_image
+from scratchnet.lbfgs import LBFGS
 from scratchnet.losses import content_loss, gram_matrix, style_loss, style_target, total_variation
 from scratchnet.network import Network
 from scratchnet.objective import StyleTransferObjective
@@ -42,6 +43,7 @@ from scratchnet.workspace import Workspace
 __version__ = "0.1.0"
 
 __all__ = [
+    "LBFGS",
     "VGG",
     "GradientDescent",
     "Network",

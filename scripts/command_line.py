@@ -1,6 +1,15 @@
-"""What the scripts share: a mistake on the command line gives one line, not a page."""
+"""What the scripts share. Import it before NumPy.
+
+A mistake on the command line gives one line, not a page; BLAS keeps to one thread, since the
+package's own threads share the work (`scratchnet.workspace` says why); how much memory there is.
+"""
 
 import argparse
+import os
+from pathlib import Path
+
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 
 class Parser(argparse.ArgumentParser):
@@ -9,3 +18,29 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         """Say what was wrong, and where the help is."""
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def available_memory() -> float:
+    """Return how many bytes this process may take; infinity where the system does not say.
+
+    The machine's memory, or what its container (a Linux control group) grants, or the process's
+    own limit (``ulimit -v``), whichever is the least.
+    """
+    limits = []
+    try:
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        pass
+    for path in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int(Path("/sys/fs/cgroup", path).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such file, or the word "max"
+            continue
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [limit] if limit != resource.RLIM_INFINITY else []
+    except ImportError:  # not on Windows
+        pass
+    return min(limits, default=float("inf"))

@@ -12,10 +12,11 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from command_line import Parser
+from command_line import Parser, available_memory  # first: it holds BLAS to one thread
 
-from scratchnet import VGG, PixelDescent, load_image, save_image, style_transfer
+import numpy as np  # isort: skip
+
+from scratchnet import LBFGS, VGG, PixelDescent, load_image, save_image, style_transfer
 from scratchnet.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
 from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.transfer import Record, Step, coarse_to_fine_sizes
@@ -31,6 +32,8 @@ except ImportError as error:
     sys.exit(2)
 
 IMAGES = Path(__file__).parent / "images"
+OPTIMIZERS = {"descent": PixelDescent, "lbfgs": LBFGS}
+PROCESS = 10**8  # bytes that Python and its libraries take before there is a network
 
 
 def positive(text: str) -> int:
@@ -67,7 +70,7 @@ def options() -> list[tuple]:
     default = {name: parameter.default for name, parameter in signature.items()}
     content = IMAGES / "leuven_street.jpg"
     style = IMAGES / "starry_night.jpg"
-    rate, momentum = PixelDescent.learning_rate, PixelDescent.momentum
+    rates = ", ".join(f"{name} {kind.learning_rate}" for name, kind in OPTIMIZERS.items())
     # fmt: off
     return [
         ("content", Path, content, "FILE", "the picture that says what is seen"),
@@ -84,10 +87,13 @@ def options() -> list[tuple]:
          "how much smoothness counts: 0 leaves speckle, 1000 makes a wash"),
         ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
         ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
-        ("learning-rate", weight, rate, "PX", "size of a step at the start, in pixel values"),
-        ("momentum", fraction, momentum, "X", "how much of a step is left in the next one"),
+        ("learning-rate", weight, None, "PX",
+         f"size of a step at the start, in pixel values; None: {rates}"),
+        ("momentum", fraction, PixelDescent.momentum, "X",
+         "of descent: how much of a step is left in the next one"),
         ("seed", int, default["seed"], "N", "of the noise: the same seed, the same picture"),
         ("weights", Path, None, "FILE", "a weight file; None: the embedded VGG-16"),
+        ("threads", positive, None, "N", "how many compute; None: one for each core"),
         ("max-pixels", positive, MAX_PIXELS, "N", "larger picture files are refused"),
     ]
     # fmt: on
@@ -99,6 +105,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     for name, kind, default, metavar, text in options():
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
     parser.add_argument("--pooling", choices=("max", "average"), default="max", help="of VGG")
+    parser.add_argument(
+        "--optimizer", choices=OPTIMIZERS, default="descent",
+        help="descent: lowest J in the end; lbfgs: fewer steps from --init content",
+    )  # fmt: skip
     parser.add_argument("--enlarge", action="store_true", help="enlarge pictures that are smaller")
     return parser.parse_args(argv)
 
@@ -129,8 +139,31 @@ def equal_layers(flag: str, names: str) -> dict[str, float]:
     return {name: 1 / len(layers) for name in layers}
 
 
+def predicted_memory(network: VGG, pictures: list[np.ndarray], layers: list, arguments) -> int:
+    """Return the peak in bytes; raise if it is more than there is, naming a size that fits."""
+    extra = 2 * LBFGS.pairs if arguments.optimizer == "lbfgs" else 0  # pictures that it remembers
+
+    def needed(factor: float) -> int:
+        shapes = [(max(32, round(h * factor)), max(32, round(w * factor))) for h, w in sizes]
+        state = extra * 3 * shapes[0][0] * shapes[0][1] * network.dtype.itemsize
+        return PROCESS + state + max(network.memory(*shape, layers) for shape in shapes)
+
+    sizes = [image.shape[:2] for image in pictures]
+    memory, available = needed(1), available_memory()
+    if memory > available:
+        long_side = max(sizes[0])
+        fits = [side for side in range(32, long_side) if needed(side / long_side) <= available]
+        largest = f"the largest that fits is {fits[-1]}" if fits else "no size fits"
+        raise ValueError(
+            f"--image-size {long_side}: needs {memory / 1e9:.1f} GB of memory, but "
+            f"{available / 1e9:.1f} GB are available; {largest}"
+        )
+    return memory
+
+
 def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list, arguments) -> None:
-    """Say what is going to happen: sizes, time (from one pass at full size) and memory."""
+    """Say what is going to happen: sizes, memory, and time (from one pass at full size)."""
+    memory = predicted_memory(network, [content, style], layers, arguments)
     height, width = content.shape[:2]
     sizes = [(height, width)]
     if arguments.init == "random":
@@ -141,7 +174,6 @@ def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list,
         network.backward(activations, caches)
         seconds = time.perf_counter() - start
     evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
-    memory = max(network.memory(*image.shape[:2], layers) for image in (content, style))
     print(f"content  {arguments.content}")
     print(f"style    {arguments.style} at {style.shape[1]}×{style.shape[0]} px")
     print(
@@ -216,8 +248,12 @@ def run(arguments: argparse.Namespace) -> int:
     weights = {
         name: getattr(arguments, name) for name in ("content_weight", "style_weight", "tv_weight")
     }
-    optimizer = PixelDescent(arguments.learning_rate, arguments.momentum)
-    network = VGG.load(arguments.weights, pool=arguments.pooling)
+    kind = OPTIMIZERS[arguments.optimizer]
+    rate = kind.learning_rate if arguments.learning_rate is None else arguments.learning_rate
+    optimizer = (
+        LBFGS(learning_rate=rate) if kind is LBFGS else PixelDescent(rate, arguments.momentum)
+    )
+    network = VGG.load(arguments.weights, pool=arguments.pooling, threads=arguments.threads)
     names = [name for group in layers.values() for name in group]
     announce(network, content, style, names, arguments)
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import LbfgsInvHessProduct
 
+from scratchnet.lbfgs import LBFGS, two_loops
 from scratchnet.optimizers import (
     GradientDescent,
     PixelDescent,
@@ -139,3 +141,75 @@ def test_decay_beats_a_constant_step(rng):
         x, state = optimizer.step(x, x - target, state)
     decayed = descend(optimizer, start, lambda x: x - target, 300)
     assert np.abs(decayed - target).max() < 0.1 * np.abs(x - target).max()
+
+
+# ---------------------------------------------------------------- L-BFGS
+
+
+def bowl(rng, n=6):
+    """A positive matrix A: J = ½ xᵀ A x has the gradient A x and its minimum at 0."""
+    A = rng.standard_normal((n, n))
+    return A @ A.T + 0.1 * np.eye(n)
+
+
+def test_two_loops_are_scipys_inverse(rng):
+    """One and the same H as SciPy's, applied to a gradient."""
+    for m in (1, 3, 8):
+        steps = rng.standard_normal((m, 6))
+        changes = steps @ bowl(rng)
+        expected = LbfgsInvHessProduct(steps, changes) @ (g := rng.standard_normal(6))
+        found = two_loops(g, list(zip(steps, changes, strict=True)), lambda q: q)
+        assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+def test_two_loops_start_from_the_first_guess(rng):
+    g = rng.standard_normal((4, 5, 3))
+    assert np.array_equal(two_loops(g, [], lambda q: smooth(q, 0.5)), smooth(g, 0.5))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1, 1e20])
+def test_lbfgs_finds_a_bowl_s_floor_in_few_steps(rng, scale):
+    curvature = rng.uniform(0.1, 10, (4, 5, 3)).astype(np.float32)
+    floor = rng.uniform(50, 200, (4, 5, 3)).astype(np.float32)
+    start = np.full_like(floor, 128)
+    x = descend(LBFGS(), start, lambda x: scale * curvature * (x - floor), 40)
+    assert x.dtype == np.float32 and np.abs(x - floor).max() < 0.1
+
+
+def test_lbfgs_keeps_colours_and_forgets_the_oldest_pairs(rng):
+    floor = rng.uniform(-300, 500, (4, 5, 3))
+    optimizer, x = LBFGS(pairs=4), np.full_like(floor, 128)
+    state = optimizer.start(x, 60)
+    for _ in range(60):
+        x, state = optimizer.step(x, x - floor, state)
+        assert 0 <= x.min() and x.max() <= 255 and len(state["pairs"]) <= 4
+    assert np.abs(x - np.clip(floor, 0, 255)).max() < 1
+
+
+def test_lbfgs_goes_back_where_it_overshot():
+    """From 100 the first step is 3; there the slope has turned from −1 to +2: back to a third."""
+    optimizer, x = LBFGS(learning_rate=3), np.full((1, 1, 1), 100.0)
+    state = optimizer.start(x, 5)
+    x, state = optimizer.step(x, np.full_like(x, -1.0), state)
+    assert x.item() == 103
+    x, state = optimizer.step(x, np.full_like(x, 2.0), state)
+    assert np.isclose(x.item(), 101) and state["shortened"]
+    # what comes next starts there, and goes no further back
+    x, state = optimizer.step(x, np.full_like(x, 1.0), state)
+    assert x.item() < 101 and not state["shortened"] and len(state["pairs"]) == 1
+
+
+def test_lbfgs_stays_where_the_gradient_is_zero():
+    x = np.full((4, 4, 3), 7.0)
+    assert np.array_equal(descend(LBFGS(), x, np.zeros_like, 3), x)
+
+
+def test_lbfgs_steps_are_no_longer_than_asked(rng):
+    """A gradient that hardly changes promises a floor far away."""
+    slope = rng.standard_normal((4, 4, 3))
+    optimizer, x = LBFGS(longest=5), np.full_like(slope, 128)
+    state = optimizer.start(x, 9)
+    for n in range(3):
+        before = x
+        x, state = optimizer.step(x, slope * (1 - 1e-6 * n), state)
+        assert np.sqrt(np.mean((x - before) ** 2)) <= 5 * (1 + 1e-9)

@@ -69,7 +69,7 @@ def test_transfer_takes_every_flag(run, tmp_path):
         "--image-size", 48, "--style-scale", 1.5, "--iterations", 1, "--init", "content",
         "--content-weight", 2, "--style-weight", 1e-2, "--tv-weight", 0, "--pooling", "average",
         "--seed", 1, "--content-layers", "relu3_1,relu4_2", "--style-layers", "relu1_1, relu2_1",
-        "--learning-rate", 3, "--momentum", 0.5,
+        "--learning-rate", 3, "--momentum", 0.5, "--threads", 3,
     )  # fmt: skip
     assert code == 0, error
     assert load_image("cat.jpg").shape == (32, 48, 3)
@@ -100,8 +100,42 @@ def test_transfer_defaults_are_the_packages_own():
     signature = inspect.signature(style_transfer).parameters
     for name in ("iterations", "init", "content_weight", "style_weight", "tv_weight", "seed"):
         assert arguments[name] == signature[name].default
-    assert arguments["learning_rate"] == PixelDescent().learning_rate
+    assert arguments["learning_rate"] is None  # the optimizer's own
     assert arguments["momentum"] == PixelDescent().momentum
+
+
+@pytest.mark.parametrize("optimizer", ["descent", "lbfgs"])
+def test_transfer_refuses_what_does_not_fit_and_names_what_does(run, monkeypatch, optimizer):
+    original = load_script
+
+    def with_little_memory(name):
+        script = original(name)
+        script.available_memory = lambda: 3.5e8
+        return script
+
+    monkeypatch.setitem(globals(), "load_script", with_little_memory)
+    flags = ["--iterations", 1, "--optimizer", optimizer, "--threads", 1, "--style-scale", 0.5]
+    code, _, error = run("transfer", *flags, "--image-size", 500)
+    assert code == 2 and error.count("\n") == 1
+    assert "--image-size 500: needs 0." in error and "0.3 GB are available" in error
+    largest = int(re.search(r"the largest that fits is (\d+)", error)[1])
+    assert run("transfer", *flags, "--image-size", largest + 1)[0] == 2
+    code, _, error = run("transfer", *flags, "--image-size", largest, "--init", "content")
+    assert code == 0, error
+
+
+def test_available_memory_heeds_the_limit_of_the_process():
+    code = """
+import resource, command_line
+before = command_line.available_memory()
+resource.setrlimit(resource.RLIMIT_AS, (10**9, resource.RLIM_INFINITY))
+print(before > 10**9, command_line.available_memory())
+"""
+    pytest.importorskip("resource", reason="this system has no limits for a process")
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True
+    )
+    assert run.stdout.split() == ["True", "1000000000"]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +159,8 @@ def test_transfer_defaults_are_the_packages_own():
         (["--momentum", "1"], "argument --momentum: 1 is not a number of at least 0 and below 1"),
         (["--max-pixels", "100"], "leuven_street.jpg: 512×384 is over the limit of 100 pixels"),
         (["--pooling", "median"], "argument --pooling: invalid choice: 'median'"),
+        (["--threads", "0"], "argument --threads: 0 is not a whole number of at least 1"),
+        (["--optimizer", "adam"], "argument --optimizer: invalid choice: 'adam'"),
         (["--styel", "x"], "unrecognized arguments: --styel"),
     ],
 )
