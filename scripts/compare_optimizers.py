@@ -10,8 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-from command_line import Parser
+from command_line import Parser  # first: it holds BLAS to one thread
+
+import numpy as np  # isort: skip
 from scipy.optimize import minimize
 
 from scratchnet import (
