@@ -36,6 +36,7 @@ from scratchnet.losses import content_loss, gram_matrix, style_loss, style_targe
 from scratchnet.network import Network
 from scratchnet.objective import StyleTransferObjective
 from scratchnet.optimizers import GradientDescent, PixelDescent
+from scratchnet.receptive_field import ReceptiveField, receptive_field
 from scratchnet.transfer import style_transfer
 from scratchnet.vgg import VGG
 from scratchnet.workspace import Workspace
@@ -48,6 +49,7 @@ __all__ = [
     "GradientDescent",
     "Network",
     "PixelDescent",
+    "ReceptiveField",
     "StyleTransferObjective",
     "Workspace",
     "content_loss",
@@ -55,6 +57,7 @@ __all__ = [
     "gradient_check",
     "gram_matrix",
     "load_image",
+    "receptive_field",
     "save_image",
     "style_loss",
     "style_target",

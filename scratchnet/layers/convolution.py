@@ -215,6 +215,11 @@ class Convolution:
         H, W, C_out = self.output_shape(shape)
         return 0, H * W * (len(self.omega) + C_out)
 
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Size, stride and padding of what one output sees of the input."""
+        return max(self.kernel.shape[:2]), self.stride, self.padding
+
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H′, W′, C_out); raises ValueError where the channels do not fit."""
         H, W, C = shape

@@ -52,7 +52,7 @@ class MaxPool:
     """
 
     name: str = "pool"
-    rows: ClassVar[int] = 2  # of x for each row of y
+    window: ClassVar[tuple[int, int, int]] = (2, 2, 0)  # size, stride, padding
 
     def forward(self, x: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, tuple]:
         """Keep the largest entry of each window.
@@ -96,7 +96,7 @@ class AveragePool:
     """The mean of each 2×2 window."""
 
     name: str = "pool"
-    rows: ClassVar[int] = 2  # of x for each row of y
+    window: ClassVar[tuple[int, int, int]] = (2, 2, 0)  # size, stride, padding
 
     def forward(
         self, x: np.ndarray, out: np.ndarray | None = None

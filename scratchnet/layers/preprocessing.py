@@ -10,6 +10,7 @@ so that reversing the channels once more brings the gradient back to RGB pixels.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Preprocess:
     """RGB in 0–255 → BGR minus the mean colour."""
 
     name: str = "preprocess"
+    window: ClassVar[tuple[int, int, int]] = (1, 1, 0)  # size, stride, padding
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, None]:
         """Turn an RGB picture, (H, W, 3) in 0–255, to BGR minus the mean; nothing to cache."""

@@ -23,7 +23,7 @@ class ReLU:
 
     name: str = "relu"
     in_place: ClassVar[bool] = True
-    rows: ClassVar[int] = 1  # of x for each row of y
+    window: ClassVar[tuple[int, int, int]] = (1, 1, 0)  # size, stride, padding
 
     def forward(
         self, x: np.ndarray, out: np.ndarray | None = None

@@ -35,6 +35,11 @@ class InStrips:
         return self.layer.name
 
     @property
+    def window(self) -> tuple[int, int, int]:
+        """The layer's own window."""
+        return self.layer.window
+
+    @property
     def in_place(self) -> bool:
         """Whether y may be written over x, as the layer says."""
         return getattr(self.layer, "in_place", False)
@@ -63,7 +68,7 @@ class InStrips:
 
     def _parts(self, shape: tuple[int, int, int]) -> list[tuple[slice, slice]]:
         """Return the strips' rows in x and in y."""
-        rows = self.layer.rows
+        _, rows, _ = self.window  # of x for each row of y
         height = max(1, STRIP_ENTRIES // prod(shape[1:]) // rows) * rows
         return [(s, slice(s.start // rows, s.stop // rows)) for s in strips(shape[0], height)]
 

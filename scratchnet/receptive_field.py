@@ -1,0 +1,79 @@
+"""How much of the picture a unit sees (Zeiler & Fergus 2013 look at nothing else).
+
+A unit is one entry a_ijk of a layer's map. Its *receptive field* is the square of pixels that its
+value depends on. Along one axis, let unit u of a layer see the pixels
+
+    u·j − p  …  u·j − p + r − 1            r size, j jump, p padding
+
+and let the next layer have windows of size n, stride s and padding q: its unit u sees the units
+u·s − q … u·s − q + n − 1 below. The first of those begins at pixel (u·s − q)·j − p, and the last
+begins (n − 1)·j pixels later. So, from a picture's own r = 1, j = 1, p = 0, layer by layer ::
+
+    p ← p + q·j
+    r ← r + (n − 1)·j
+    j ← j·s
+
+Deeper units see more because r grows by (n − 1)·j, and j doubles at every pool. This is the
+*theoretical* field: no pixel outside it has any influence. Pixels near its middle have the most,
+since more ways lead from them to the unit.
+"""
+
+from dataclasses import dataclass
+
+from scratchnet.network import Network
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What the units of one layer see.
+
+    Attributes
+    ----------
+    size : int
+        r: side of the square, in pixels.
+    jump : int
+        j: pixels between the fields of neighbouring units.
+    start : int
+        −p: first pixel that unit 0 sees; negative, as the field begins in the padding.
+    """
+
+    size: int
+    jump: int
+    start: int
+
+    def box(self, row: int, col: int) -> tuple[int, int, int, int]:
+        """Return (top, left, bottom, right) of the unit at (row, col), in pixels.
+
+        Half-open: rows top … bottom − 1. Not clipped: near a border it leaves the picture.
+        """
+        top, left = row * self.jump + self.start, col * self.jump + self.start
+        return top, left, top + self.size, left + self.size
+
+
+def receptive_field(network: Network, layer: str) -> ReceptiveField:
+    """Return the receptive field of a layer's units.
+
+    Parameters
+    ----------
+    network : Network
+        Its layers' ``window`` is (size, stride, padding).
+    layer : str
+
+    Raises
+    ------
+    ValueError
+        For an unknown layer.
+
+    Examples
+    --------
+    >>> from scratchnet import VGG
+    >>> receptive_field(VGG.load(), "conv5_3")
+    ReceptiveField(size=196, jump=16, start=-90)
+    """
+    r, j, p = 1, 1, 0
+    for passed in network.layers[: network.depth([layer])]:
+        n, s, q = passed.window
+        p += q * j
+        r += (n - 1) * j
+        j *= s
+    return ReceptiveField(r, j, -p)
