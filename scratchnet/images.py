@@ -6,10 +6,11 @@ for the memory is refused before it is decoded.
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from scratchnet.files import replacing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 25_000_000
@@ -119,13 +120,8 @@ def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
         raise ValueError(f"{path}: the picture has entries that are not finite")
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     options = {"quality": 95} if file_format in ("JPEG", "WEBP") else {}
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        partial = Path(folder) / path.name
-        with open(partial, "wb") as file:
-            Image.fromarray(pixels).save(file, file_format, **options)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+    with replacing(path) as partial:
+        Image.fromarray(pixels).save(partial, file_format, **options)
 
 
 def image_format(path: str | os.PathLike) -> str:
@@ -195,6 +191,19 @@ def fit(shape: tuple[int, ...], long_side: int) -> tuple[int, int]:
     """
     height, width = shape[:2]
     scale = long_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def fit_short_side(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
+    """Return (height, width) scaled so that the shorter one is ``short_side``.
+
+    Examples
+    --------
+    >>> fit_short_side((480, 640, 3), 224)
+    (224, 299)
+    """
+    height, width = shape[:2]
+    scale = short_side / min(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

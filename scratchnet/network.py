@@ -77,7 +77,7 @@ class Network:
         wanted = set(layers)
         depth = self.depth(wanted)
         a = np.asarray(image, self.dtype)
-        self._check_image(a.shape, depth)
+        self.check_image(a.shape, wanted)
         activations, caches = {}, []
         ours = False  # whether ``a`` is nobody else's, so that a ReLU may write over it
         for layer in self.layers[:depth]:
@@ -185,8 +185,9 @@ class Network:
             )
         return max((self._index[name] + 1 for name in names), default=0)
 
-    def _check_image(self, shape: tuple[int, ...], depth: int) -> None:
-        """Raise unless the shape is (H, W, 3) and large enough for the first ``depth`` layers."""
+    def check_image(self, shape: tuple[int, ...], layers: Iterable[str]) -> None:
+        """Raise ValueError unless the shape is (H, W, 3) and large enough for all the layers."""
+        depth = self.depth(layers)
         if len(shape) != 3 or shape[2] != 3:
             raise ValueError(f"got an image of shape {shape}, wanted (height, width, 3)")
 

@@ -49,6 +49,14 @@ class ReceptiveField:
         top, left = row * self.jump + self.start, col * self.jump + self.start
         return top, left, top + self.size, left + self.size
 
+    def middle(self, position):
+        """Return the middle of the fields of units at these rows (or columns), in pixels."""
+        return position * self.jump + self.start + self.size / 2
+
+    def position(self, middle):
+        """Return the rows (or columns), in fractions, of units whose fields have that middle."""
+        return (middle - self.start - self.size / 2) / self.jump
+
 
 def receptive_field(network: Network, layer: str) -> ReceptiveField:
     """Return the receptive field of a layer's units.

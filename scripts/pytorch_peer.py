@@ -34,36 +34,14 @@ def convolutions() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     }
 
 
-class PyTorchObjective:
-    """J and ∂J/∂G with `StyleTransferObjective`'s defaults, by autograd."""
+class PyTorchVGG:
+    """VGG-16, forward."""
 
-    def __init__(self, content: np.ndarray, style: np.ndarray):
-        self.content_weight, self.style_weight, self.tv_weight = 1.0, 1e-3, 10.0
+    def __init__(self):
         self.convolutions = convolutions()
         self.mean = torch.tensor(MEAN_BGR, dtype=torch.float32).view(1, 3, 1, 1)
-        with torch.no_grad():
-            a_C = self._activations(to_torch(content), CONTENT_LAYERS)
-            self.content_targets = {name: a.clone() for name, a in a_C.items()}
-            a_S = self._activations(to_torch(style), STYLE_LAYERS)
-            self.style_targets = {name: self._gram(a) for name, a in a_S.items()}
 
-    def __call__(self, image: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return (J, ∂J/∂G) at ``image``, (H, W, 3)."""
-        x = to_torch(image).requires_grad_(True)
-        a_G = self._activations(x, CONTENT_LAYERS | STYLE_LAYERS)
-        J = 0
-        for name, weight in CONTENT_LAYERS.items():
-            squares = (a_G[name] - self.content_targets[name]).square()
-            J = J + self.content_weight * weight * 0.5 * squares.mean()
-        for name, weight in STYLE_LAYERS.items():
-            D = self._gram(a_G[name]) - self.style_targets[name]
-            J = J + self.style_weight * weight * D.square().sum() / (4 * len(D) ** 2)
-        differences = x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()
-        J = J + self.tv_weight * 0.5 * differences / (image.shape[0] * image.shape[1])
-        J.backward()
-        return J.item(), x.grad[0].permute(1, 2, 0).numpy()
-
-    def _activations(self, image: torch.Tensor, layers) -> dict[str, torch.Tensor]:
+    def activations(self, image: torch.Tensor, layers) -> dict[str, torch.Tensor]:
         """Return the activations at the layers named, and compute no deeper."""
         a, found, block = image.flip(1) - self.mean, {}, "1"
         for name, (kernel, bias) in self.convolutions.items():
@@ -76,6 +54,35 @@ class PyTorchObjective:
             if len(found) == len(layers):
                 break
         return found
+
+
+class PyTorchObjective:
+    """J and ∂J/∂G with `StyleTransferObjective`'s defaults, by autograd."""
+
+    def __init__(self, content: np.ndarray, style: np.ndarray):
+        self.content_weight, self.style_weight, self.tv_weight = 1.0, 1e-3, 10.0
+        self.network = PyTorchVGG()
+        with torch.no_grad():
+            a_C = self.network.activations(to_torch(content), CONTENT_LAYERS)
+            self.content_targets = {name: a.clone() for name, a in a_C.items()}
+            a_S = self.network.activations(to_torch(style), STYLE_LAYERS)
+            self.style_targets = {name: self._gram(a) for name, a in a_S.items()}
+
+    def __call__(self, image: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return (J, ∂J/∂G) at ``image``, (H, W, 3)."""
+        x = to_torch(image).requires_grad_(True)
+        a_G = self.network.activations(x, CONTENT_LAYERS | STYLE_LAYERS)
+        J = 0
+        for name, weight in CONTENT_LAYERS.items():
+            squares = (a_G[name] - self.content_targets[name]).square()
+            J = J + self.content_weight * weight * 0.5 * squares.mean()
+        for name, weight in STYLE_LAYERS.items():
+            D = self._gram(a_G[name]) - self.style_targets[name]
+            J = J + self.style_weight * weight * D.square().sum() / (4 * len(D) ** 2)
+        differences = x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()
+        J = J + self.tv_weight * 0.5 * differences / (image.shape[0] * image.shape[1])
+        J.backward()
+        return J.item(), x.grad[0].permute(1, 2, 0).numpy()
 
     @staticmethod
     def _gram(a: torch.Tensor) -> torch.Tensor:

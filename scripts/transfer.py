@@ -12,7 +12,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from command_line import Parser, available_memory  # first: it holds BLAS to one thread
+from command_line import Parser, available_memory, positive  # first: it holds BLAS to one thread
 
 import numpy as np  # isort: skip
 
@@ -34,13 +34,6 @@ except ImportError as error:
 IMAGES = Path(__file__).parent / "images"
 OPTIMIZERS = {"descent": PixelDescent, "lbfgs": LBFGS}
 PROCESS = 10**8  # bytes that Python and its libraries take before there is a network
-
-
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return number
 
 
 def weight(text: str) -> float:

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnet import VGG, Network, load_image
+from scratchnet import VGG, Network, load_image, save_image
 from scratchnet.images import resize_image
 from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
+from scratchnet.scan import find_pictures, scan
+from scratchnet.top_patches import ScanSettings
 
 collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network imports it
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "scripts" / "images"
+SMALL_SCAN = ScanSettings(size=32, per_picture=2)
 
 
 @pytest.fixture
@@ -40,6 +43,30 @@ def pictures():
     return content.astype(float), style.astype(float)
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Return a folder of 50 small pictures of many shapes, cut out of the embedded ones."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "below").mkdir()
+    rng = np.random.default_rng(3)
+    sources = [load_image(path) for path in sorted(IMAGES.glob("*.jpg"))]
+    for n in range(50):
+        image = sources[n % len(sources)]
+        height, width = rng.integers(32, 60, 2)
+        top, left = (rng.integers(0, m - 60) for m in image.shape[:2])
+        name = f"below/{n:02}.png" if n % 2 else f"{n:02}.png"
+        save_image(folder / name, image[top : top + height, left : left + width])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serial(folder, tmp_path_factory):
+    """Return the bytes that a serial scan of the folder gives."""
+    output = tmp_path_factory.mktemp("serial") / "patches.h5"
+    scan(folder, find_pictures(folder), SMALL_SCAN, output)
+    return output.read_bytes()
+
+
 def make_tiny_network(pool=MaxPool, dtype="float64", seed=0) -> Network:
     """Return a network shaped like VGG's first two blocks, with few channels."""
     rng = np.random.default_rng(seed)
@@ -59,6 +86,9 @@ def tiny_network(request):
     return make_tiny_network(request.param)
 
 
+sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script
+
+
 def load_script(name: str):
     """Import a file of scripts/ as a module."""
     spec = importlib.util.spec_from_file_location(
@@ -68,3 +98,19 @@ def load_script(name: str):
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Call a script's main() in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            code = load_script(name).main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return call

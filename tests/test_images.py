@@ -135,7 +135,7 @@ def test_a_failure_half_way_keeps_the_old_file(path, monkeypatch):
     before = path.read_bytes()
 
     def fail(self, file, *args, **options):
-        file.write(b"half")
+        file.write_bytes(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(Image.Image, "save", fail)

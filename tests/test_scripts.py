@@ -16,25 +16,8 @@ from scratchnet import PixelDescent, load_image, style_transfer
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
-sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script
 
 SMALL = ["--image-size", "32", "--iterations", "2"]
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
-    """Call a script's main() in an empty folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(name, *arguments):
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        try:
-            code = load_script(name).main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def files(folder):
@@ -113,7 +96,7 @@ def test_transfer_refuses_what_does_not_fit_and_names_what_does(run, monkeypatch
         script.available_memory = lambda: 3.5e8
         return script
 
-    monkeypatch.setitem(globals(), "load_script", with_little_memory)
+    monkeypatch.setattr("conftest.load_script", with_little_memory)
     flags = ["--iterations", 1, "--optimizer", optimizer, "--threads", 1, "--style-scale", 0.5]
     code, _, error = run("transfer", *flags, "--image-size", 500)
     assert code == 2 and error.count("\n") == 1

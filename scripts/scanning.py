@@ -1,0 +1,178 @@
+"""What the scripts about units share: the flags of a scan, and who carries it out."""
+
+import argparse
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from command_line import positive  # first: it holds BLAS to one thread
+from draw_styles import STYLES
+
+from scratchnet.scan import ScanProgress, find_pictures, scan
+from scratchnet.top_patches import ScanSettings, TopPatches
+from scratchnet.workspace import available_cores
+
+try:
+    from tqdm import tqdm
+except ImportError as error:
+    print(f"{Path(sys.argv[0]).stem}: {error}; install the extra: pip install '.[viz]'",
+          file=sys.stderr)  # fmt: skip
+    sys.exit(2)
+
+IMAGES = Path(__file__).parent / "images"
+NOT_PHOTOGRAPHS = {*STYLES, "starry_night"}  # among them
+DEFAULT = ScanSettings()
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read "a,b"."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Read "1,0.5"."""
+    return tuple(map(float, names(text)))
+
+
+def add_scan_flags(parser: argparse.ArgumentParser, output: str) -> None:
+    """Add the flags of a scan to a command line; ``output`` is the default file of patches."""
+    add = parser.add_argument
+    add(
+        "--images",
+        type=Path,
+        default=IMAGES,
+        metavar="FOLDER",
+        help="pictures, at any depth; of the embedded folder only its photographs are used",
+    )
+    add(
+        "--layers",
+        type=names,
+        default=",".join(DEFAULT.layers),
+        metavar="A,B",
+        help="layers to look at, such as relu1_2,relu4_3",
+    )
+    add("--k", type=positive, default=DEFAULT.k, metavar="N", help="patches a channel")
+    add(
+        "--per-picture",
+        type=positive,
+        default=DEFAULT.per_picture,
+        metavar="N",
+        help="patches of one channel from one picture, at most",
+    )
+    add(
+        "--spacing",
+        type=float,
+        default=DEFAULT.spacing,
+        metavar="X",
+        help="least distance of patches in one picture, in sizes of the receptive field",
+    )
+    add(
+        "--size",
+        type=positive,
+        default=DEFAULT.size,
+        metavar="PX",
+        help="short side at which pictures are looked at; smaller ones are enlarged",
+    )
+    add(
+        "--scales",
+        type=numbers,
+        default="1",
+        metavar="A,B",
+        help="look at every picture in several sizes, such as 1,0.5",
+    )
+    add(
+        "--weights",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="a weight file; None: the embedded VGG-16",
+    )
+    add(
+        "--workers",
+        type=positive,
+        default=available_cores(),
+        metavar="N",
+        help="processes, of one thread each",
+    )
+    add(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster that does the work instead, such as tcp://HOST:8786",
+    )
+    add("--strict", action="store_true", help="stop at a picture that can't be read")
+    add("--patches", "--output", dest="output", type=Path, default=Path(output), metavar="FILE",
+        help="the file of patches (HDF5)")  # fmt: skip
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """Return what to scan in a folder: of the embedded pictures, the photographs."""
+    found = find_pictures(folder)
+    if folder.resolve() == IMAGES.resolve():
+        found = [name for name in found if Path(name).stem not in NOT_PHOTOGRAPHS]
+    return found
+
+
+@contextmanager
+def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
+    """Yield the executor asked for, and how many workers it has."""
+    if arguments.scheduler:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise ValueError(f"--scheduler: {error}; install: pip install '.[cluster]'") from None
+        try:
+            client = Client(arguments.scheduler, timeout="20s")
+        except OSError as error:
+            raise ValueError(f"--scheduler {arguments.scheduler}: {error}") from None
+        with client:
+            yield client.get_executor(), max(1, sum(client.ncores().values()))
+        return
+    # Ctrl-C is for the process that saves; the others end with it.
+    with ProcessPoolExecutor(
+        arguments.workers,
+        multiprocessing.get_context("spawn"),
+        signal.signal,
+        (signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        yield pool, arguments.workers
+
+
+class Bar:
+    """The callback of a scan: a bar with pictures a second and the time left."""
+
+    def __init__(self):
+        self.bar, self.skipped = None, 0
+
+    def __call__(self, progress: ScanProgress) -> None:
+        """Show how far the scan is, and what was skipped."""
+        if self.bar is None:
+            self.bar = tqdm(total=progress.total, initial=progress.done, unit="picture")
+        self.bar.update(progress.done - self.bar.n)
+        for reason in progress.skipped:
+            self.skipped += 1
+            self.bar.write(f"skipped {reason}", file=sys.stderr)
+        if progress.done == progress.total:
+            self.bar.close()
+
+
+def run_scan(arguments: argparse.Namespace) -> TopPatches:
+    """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
+    settings = ScanSettings(
+        arguments.layers, arguments.k, arguments.per_picture, arguments.spacing,
+        arguments.size, arguments.scales,
+    )  # fmt: skip
+    found = pictures_in(arguments.images)
+    if not arguments.output.parent.is_dir():
+        if arguments.output.parent != Path("outputs"):
+            raise ValueError(f"--output {arguments.output}: there is no such folder")
+        arguments.output.parent.mkdir()
+    weights = None if arguments.weights is None else str(arguments.weights.absolute())
+    with workers(arguments) as (executor, count):
+        return scan(
+            arguments.images, found, settings, arguments.output, executor=executor,
+            ahead=2 * count, weights=weights, strict=arguments.strict, callback=Bar(),
+        )  # fmt: skip

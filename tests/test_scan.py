@@ -1,0 +1,206 @@
+"""A scan: equal to a brute-force sort, whoever does it, in any order, and after it was killed."""
+
+import os
+import signal
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from conftest import IMAGES, SMALL_SCAN
+from PIL import Image
+from test_units import listed
+
+from scratchnet import VGG, save_image
+from scratchnet.scan import find_pictures, scan
+from scratchnet.top_patches import LAYERS, ScanSettings, TopPatches, working_picture
+
+SETTINGS = SMALL_SCAN
+
+
+def processes(count):
+    return ProcessPoolExecutor(count, get_context("spawn"))
+
+
+# ------------------------------------------------------------------- what is found
+
+
+def test_equals_a_brute_force_sort_of_all_activations(folder, tmp_path):
+    """Every channel of five layers, 50 pictures: sort everything, then take by the rule."""
+    top = scan(folder, find_pictures(folder), SETTINGS, tmp_path / "patches.h5")
+    network = VGG.load(threads=1)
+    maps = [
+        network.forward(working_picture(folder / name, SETTINGS.size), LAYERS)[0]
+        for name in top.names
+    ]
+    for layer, field in top.fields.items():
+        place = [
+            (n, i, j)
+            for n, activations in enumerate(maps)
+            for i, j in np.ndindex(activations[layer].shape[:2])
+        ]
+        values = np.concatenate([a[layer].reshape(-1, a[layer].shape[2]) for a in maps])
+        for channel in range(values.shape[1]):
+            taken = []
+            for entry in np.argsort(-values[:, channel], kind="stable"):
+                value, (n, i, j) = values[entry, channel], place[entry]
+                if value <= 0 or len(taken) == SETTINGS.k:
+                    break
+                same = [(r, c) for _, m, _, r, c in taken if m == n]
+                far = all(
+                    max(abs(i - r), abs(j - c)) * field.jump >= field.size / 2 for r, c in same
+                )
+                if far and len(same) < SETTINGS.per_picture:
+                    taken.append((value, n, 1.0, i, j))
+            assert listed(top.strongest[layer], channel) == taken, (layer, channel)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_workers_and_order_gives_the_same_bytes(folder, serial, tmp_path, workers):
+    names = find_pictures(folder)
+    shuffled = [names[n] for n in np.random.default_rng(workers).permutation(len(names))]
+    with processes(workers) as executor:
+        scan(folder, shuffled, SETTINGS, tmp_path / "p.h5", executor=executor, ahead=2 * workers)
+    assert (tmp_path / "p.h5").read_bytes() == serial
+    assert [path.name for path in tmp_path.iterdir()] == ["p.h5"]
+
+
+def test_two_scales(folder, tmp_path):
+    """Each patch's value is what the network gives at its scale and place."""
+    names = find_pictures(folder)[:6]
+    settings = ScanSettings(layers=("relu3_1",), size=32, scales=(2, 1))
+    top = scan(folder, names, settings, tmp_path / "p.h5")
+    assert top.settings.scales == (1.0, 2.0)
+    network, seen = VGG.load(threads=1), set()
+    for channel in range(0, 256, 32):
+        for patch in top.patches("relu3_1", channel):
+            image = top.picture(folder, patch.picture, patch.scale)
+            assert min(image.shape[:2]) == 32 * patch.scale
+            a = network.forward(image, ["relu3_1"])[0]["relu3_1"]
+            assert a[patch.position][channel] == patch.value
+            seen.add(patch.scale)
+    assert seen == {1.0, 2.0}
+
+
+# ------------------------------------------------------------------- stopped and gone on
+
+
+def test_a_scan_whose_worker_is_killed_goes_on_where_it_was(folder, serial, tmp_path):
+    output, seen = tmp_path / "p.h5", []
+
+    def kill(progress):
+        seen.append(progress.done)
+        if len(seen) == 4:
+            os.kill(executor.submit(os.getpid).result(), signal.SIGKILL)
+
+    with processes(2) as executor, pytest.raises(BrokenExecutor):
+        scan(folder, find_pictures(folder), SETTINGS, output, executor=executor, callback=kill)
+    assert not output.exists()
+    before = TopPatches.load(tmp_path / "p.h5.partial")
+    assert 0 < before.scanned.sum() < 50
+    scan(folder, find_pictures(folder), SETTINGS, output, callback=lambda p: seen.append(p.done))
+    assert before.scanned.sum() in seen  # it did not begin anew
+    assert output.read_bytes() == serial
+    assert [path.name for path in tmp_path.iterdir()] == ["p.h5"]
+
+
+def test_ctrl_c_keeps_what_was_found(folder, serial, tmp_path):
+    def interrupt(progress):
+        if progress.done >= 20:
+            raise KeyboardInterrupt
+
+    for _ in range(2):  # the second time too
+        with pytest.raises(KeyboardInterrupt):
+            scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5", callback=interrupt)
+    assert TopPatches.load(tmp_path / "p.h5.partial").scanned.sum() >= 20
+    scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5")
+    assert (tmp_path / "p.h5").read_bytes() == serial
+
+
+def test_progress_is_saved_on_the_way(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("scratchnet.scan.SAVE_EVERY", 0)
+    counts = []
+
+    def look(progress):
+        partial = tmp_path / "p.h5.partial"
+        counts.append(TopPatches.load(partial).scanned.sum() if partial.exists() else 0)
+
+    scan(folder, find_pictures(folder)[:12], SETTINGS, tmp_path / "p.h5", callback=look)
+    assert counts == [0, 0, 4, 8]  # what was saved after the task before
+
+
+def test_a_finished_scan_is_not_done_again_and_another_one_is_not_overwritten(folder, tmp_path):
+    output, names, seen = tmp_path / "p.h5", find_pictures(folder)[:5], []
+    scan(folder, names, SETTINGS, output)
+    before = output.read_bytes()
+    scan(folder, names, SETTINGS, output, callback=seen.append)
+    assert [progress.done for progress in seen] == [5]
+    with pytest.raises(ValueError, match=r"p\.h5: holds another scan: its k is 9, not 3; choose"):
+        scan(folder, names, ScanSettings(size=32, per_picture=2, k=3), output)
+    with pytest.raises(ValueError, match="holds another scan: it is of other pictures"):
+        scan(folder, names[:4], SETTINGS, output)
+    assert output.read_bytes() == before
+
+
+# ------------------------------------------------------------------- pictures that are none
+
+
+def test_unreadable_pictures_are_reported_and_skipped(folder, tmp_path):
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).write_bytes((folder / "00.png").read_bytes())
+    (tmp_path / "b.png").write_text("no picture")
+    (tmp_path / "d.png").write_bytes((folder / "00.png").read_bytes()[:500])
+    save_image(tmp_path / "e.png", np.zeros((5, 41, 3)))
+    names, skipped = find_pictures(tmp_path), []
+    (tmp_path / "c.png").unlink()
+    top = scan(tmp_path, names, SETTINGS, tmp_path / "p.h5",
+               callback=lambda progress: skipped.extend(progress.skipped))  # fmt: skip
+    assert top.unreadable == ["b.png", "c.png", "d.png", "e.png"]
+    reasons = ("not a picture", "no such picture", "damaged", "5×41 is more than 8 times as long")
+    assert all(reason in text for reason, text in zip(reasons, skipped, strict=True))
+    assert set(np.unique(top.strongest["relu1_2"].picture)) == {-1, 0}
+    assert TopPatches.load(tmp_path / "p.h5").unreadable == top.unreadable
+    with pytest.raises(ValueError, match=r"b\.png: not a picture"):
+        scan(tmp_path, names, SETTINGS, tmp_path / "strict.h5", strict=True)
+    assert not (tmp_path / "strict.h5").exists()
+
+
+def test_finding_pictures(tmp_path):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    for name in ("z.PNG", "b/c/y.jpeg", "b/x.webp", ".hidden/w.png", "readme.txt", ".v.png"):
+        (tmp_path / name).touch()
+    assert find_pictures(tmp_path) == ["b/c/y.jpeg", "b/x.webp", "z.PNG"]
+    with pytest.raises(ValueError, match="holds no picture"):
+        find_pictures(IMAGES.parents[1] / "weights")
+    with pytest.raises(ValueError, match="no such folder of pictures"):
+        find_pictures(tmp_path / "none")
+
+
+def test_working_size(tmp_path):
+    """Short side as asked, nothing cut off; a picture of that size is left as it is."""
+    image = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    assert np.array_equal(working_picture(tmp_path / "a.png", 40), image)
+    assert working_picture(tmp_path / "a.png", 20).shape == (20, 30, 3)
+    assert working_picture(tmp_path / "a.png", 40, 2.0).shape == (80, 120, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": ("relu9_9",)}, "unknown layer 'relu9_9'"),
+        ({"size": 8}, "a picture of 8×8 is too small for relu5_3"),
+        ({"scales": (1, 0.25)}, "a picture of 8×8 is too small"),
+        ({"k": 0}, "k: got 0, wanted at least 1"),
+        ({"per_picture": 0}, "per_picture: got 0"),
+        ({"spacing": -1}, "spacing: got -1"),
+        ({"layers": ()}, r"layers: got \(\), wanted at least one"),
+        ({"layers": ("relu1_1", "relu1_1")}, "none twice"),
+        ({"scales": (1, 100)}, "wanted numbers from 0.1 to 10"),
+    ],
+)
+def test_settings_that_make_no_sense(folder, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        scan(folder, ["00.png"], ScanSettings(**{"size": 32, **change}), tmp_path / "p.h5")
+    assert not list(tmp_path.iterdir())
