@@ -41,6 +41,36 @@ def digest(parameters: Parameters) -> str:
     return sha.hexdigest()
 
 
+def random_parameters(architecture: str = "vgg16", seed: int = 0) -> Parameters:
+    """Return the parameters of a network that has learnt nothing, to compare with.
+
+    Kernels are normal with variance 2 / (9 C_in), which keeps the size of activations about the
+    same from layer to layer (He et al. 2015); biases are 0.
+
+    Parameters
+    ----------
+    architecture : ``"vgg16"`` or ``"vgg19"``
+    seed : int
+
+    Returns
+    -------
+    parameters : dict
+        Convolution name → (kernel, bias), float32, as `VGG` takes them.
+
+    Raises
+    ------
+    ValueError
+        For any other architecture.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = {}
+    for name, (kh, kw, C_in, C_out) in kernel_shapes(architecture).items():
+        kernel = rng.standard_normal((kh, kw, C_in, C_out), np.float32)
+        kernel *= np.float32(np.sqrt(2 / (kh * kw * C_in)))
+        parameters[name] = kernel, np.zeros(C_out, np.float32)
+    return parameters
+
+
 def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
     """Read a weight file.
 
