@@ -47,6 +47,7 @@ from scratchnet.network import Network
 from scratchnet.receptive_field import ReceptiveField, receptive_field
 
 Box = tuple[int, int, int, int]
+SHOWN, ROUNDING = 0.99, 1e-5  # of a signal's magnitudes; of its largest one
 
 # What becomes of a signal g at a ReLU; the cache is its mask 1[x > 0].
 RULES = {
@@ -212,7 +213,9 @@ def aligned_box(
 def as_picture(signal: np.ndarray) -> np.ndarray:
     """Turn a signal into a picture: grey where it is 0, all colours on one scale.
 
-    The scale is the largest magnitude of all entries, so nothing is cut off.
+    A deep unit's signal has a few entries far above all others, beside which the rest would be
+    grey. So the scale is the magnitude that 99 % of the entries stay below, those left out that
+    are 0 or rounding; what is larger is cut off.
 
     Parameters
     ----------
@@ -221,15 +224,19 @@ def as_picture(signal: np.ndarray) -> np.ndarray:
     Returns
     -------
     picture : ndarray, (H, W, 3)
-        RGB in 0–255: 127.5 + 127.5 · signal / max |signal|.
+        RGB in 0–255: 127.5 + 127.5 · signal / scale.
 
     Examples
     --------
-    >>> as_picture(np.array([[[-1.0, 0.0, 2.0]]])).tolist()
-    [[[63.75, 127.5, 255.0]]]
+    >>> as_picture(np.array([[[-1.0, 0.0, 1.0]]])).tolist()
+    [[[0.0, 127.5, 255.0]]]
     """
-    scale = np.abs(signal).max() or 1  # a unit that doesn't fire gives a grey picture
-    return 127.5 + 127.5 * (signal / scale)
+    magnitude = np.abs(signal)
+    counted = magnitude[magnitude > ROUNDING * magnitude.max()]
+    if not counted.size:  # a unit that doesn't fire
+        return np.full_like(signal, 127.5)
+    scale = np.quantile(counted, SHOWN).astype(signal.dtype)
+    return np.clip(127.5 + 127.5 * (signal / scale), 0, 255)
 
 
 def check_unit(

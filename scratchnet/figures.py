@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.deconvnet import as_picture
 from scratchnet.images import resize_image
+from scratchnet.layers import MEAN_BGR
 from scratchnet.receptive_field import ReceptiveField
 from scratchnet.units import crop
 
@@ -116,6 +118,36 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
 def own_scale_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     """Put panels below each other, each at a scale of its own; returns an ndarray (H, W, 3)."""
     return _framed(_stack([*map(_column, panels), text_lines([caption], TEXT)]))
+
+
+def spotlight(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Show a picture only where ``light`` is large, and the mean colour elsewhere.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3)
+    light : ndarray, (h, w)
+        At least 0, of any size: it is spread over the whole picture.
+
+    Returns
+    -------
+    lit : ndarray, (H, W, 3)
+        The picture where the light is largest, the mean colour where it is 0, and in between.
+    """
+    scaled = np.asarray(light / (light.max() or 1), np.float32)[:, :, None]
+    # resize_image is for pictures in 0–255
+    spread = resize_image(255 * scaled, image.shape[:2]) / 255
+    mean = np.array(MEAN_BGR[::-1], np.float32)
+    return mean + spread * (image - mean)
+
+
+def view(signal: np.ndarray, side: int) -> np.ndarray:
+    """Show a square signal (`deconvnet`) near ``side`` pixels.
+
+    Where neighbouring pixels have opposite signs, reducing the picture takes the contrast out of
+    it; so it is turned to a picture once more afterwards.
+    """
+    return as_picture(to_side(as_picture(signal), side) - 127.5)
 
 
 def fields_on_picture(

@@ -4,16 +4,18 @@ import argparse
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from command_line import positive  # first: it holds BLAS to one thread
 from draw_styles import STYLES
 
+import numpy as np  # isort: skip
+
 from scratchnet.scan import ScanProgress, find_pictures, scan
-from scratchnet.top_patches import ScanSettings, TopPatches
+from scratchnet.top_patches import Patch, ScanSettings, TopPatches
 from scratchnet.workspace import available_cores
 
 try:
@@ -26,6 +28,16 @@ except ImportError as error:
 IMAGES = Path(__file__).parent / "images"
 NOT_PHOTOGRAPHS = {*STYLES, "starry_night"}  # among them
 DEFAULT = ScanSettings()
+UNITS_PER_LAYER = 9
+
+
+def unit_choice(text: str) -> tuple[str, list[int]]:
+    """Read "relu4_2:17,300"."""
+    layer, _, channels = text.partition(":")
+    try:
+        return layer, [int(channel) for channel in channels.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like relu4_2:17,300") from None
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -108,6 +120,28 @@ def add_scan_flags(parser: argparse.ArgumentParser, output: str) -> None:
         help="the file of patches (HDF5)")  # fmt: skip
 
 
+def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Add the flag --units and read the command line."""
+    parser.add_argument(
+        "--units", type=unit_choice, nargs="+", default=[], metavar="LAYER:N,N",
+        help="which channels to draw, such as relu4_3:17,300; of other layers, the strongest nine",
+    )  # fmt: skip
+    arguments = parser.parse_args()
+    for layer, _ in arguments.units:
+        if layer not in arguments.layers:
+            parser.error(f"--units {layer}: not among --layers {','.join(arguments.layers)}")
+    return arguments
+
+
+def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
+    """Return the channels to draw, by layer, those that see least first."""
+    asked = dict(arguments.units)
+    return {
+        layer: asked.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
+        for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
+    }
+
+
 def pictures_in(folder: Path) -> list[str]:
     """Return what to scan in a folder: of the embedded pictures, the photographs."""
     found = find_pictures(folder)
@@ -139,6 +173,20 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
         (signal.SIGINT, signal.SIG_IGN),
     ) as pool:
         yield pool, arguments.workers
+
+
+class Pictures:
+    """The pictures of a scan, each read once."""
+
+    def __init__(self, top: TopPatches, folder: Path):
+        self.top, self.folder, self.read = top, folder, {}
+
+    def __call__(self, patch: Patch) -> np.ndarray:
+        """Return the picture that a patch comes from, at its scale."""
+        key = patch.picture, patch.scale
+        if key not in self.read:
+            self.read[key] = self.top.picture(self.folder, *key)
+        return self.read[key]
 
 
 class Bar:
@@ -176,3 +224,23 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
             arguments.images, found, settings, arguments.output, executor=executor,
             ahead=2 * count, weights=weights, strict=arguments.strict, callback=Bar(),
         )  # fmt: skip
+
+
+def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Run; a mistake gives one line and exit code 2, and what was scanned is not lost."""
+    name = Path(sys.argv[0]).stem
+    try:
+        run(arguments)
+    except (OSError, ValueError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenExecutor:
+        print(
+            f"\n{name}: a worker died (out of memory?); the same command goes on where it was",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0

@@ -13,11 +13,14 @@ from scratchnet.figures import (
     fields_on_picture,
     growing_panels,
     own_scale_panels,
+    spotlight,
     text_lines,
     to_side,
     unit_panel,
     unit_sheet,
+    view,
 )
+from scratchnet.layers import MEAN_BGR
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -68,6 +71,23 @@ def test_to_side_enlarges_by_whole_numbers_and_reduces():
     ramp = np.arange(12.0).reshape(2, 2, 3)
     assert np.array_equal(to_side(ramp, 5), ramp.repeat(2, 0).repeat(2, 1))
     assert to_side(patch(RED, 9), 4).shape == (4, 4, 3)
+
+
+def test_a_spotlight_shows_only_the_lit_place():
+    light = np.array([[0.0, 0.0], [0.0, 5.0]])
+    mean = MEAN_BGR[::-1]
+    lit = spotlight(patch(RED, 20), light)
+    assert np.allclose(lit[0, 0], mean, atol=3) and np.allclose(lit[-1, -1], RED, atol=3)
+    assert np.allclose(spotlight(patch(RED), 0 * light), mean)
+
+
+def test_a_reduced_signal_keeps_its_contrast():
+    """Halves of opposite sign under noise twice as strong: reduced, still from black to white."""
+    signal = np.random.default_rng(0).standard_normal((64, 64, 3)) + 0.5
+    signal[32:] -= 1
+    shown = view(signal, 8)
+    assert shown.shape == (8, 8, 3) and np.ptp(shown) > 200
+    assert shown[:4].mean() > 127.5 > shown[4:].mean()
 
 
 @pytest.mark.parametrize(

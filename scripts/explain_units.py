@@ -1,0 +1,191 @@
+"""Show what in its strongest patches excites a unit, and how far such pictures can be trusted.
+
+Starts from the patches that top_patches.py finds (and finds them, if they are not there). Saves
+beside them: the panels of units with each patch's deconvnet view (…_deconvnet.png); the three rules
+for a patch of each layer, beside the same in a network with random weights (…_control.png); which
+part of the field matters if it is covered (…_occlusion.png), and the table of that by layer
+(…_occlusion.md).
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from command_line import Parser, positive  # first: it holds BLAS to one thread
+from scanning import (
+    Pictures,
+    add_scan_flags,
+    chosen_units,
+    parse_with_units,
+    reported,
+    run_scan,
+    tqdm,
+)
+
+import numpy as np  # isort: skip
+
+from scratchnet import VGG, save_image
+from scratchnet.deconvnet import RULES, explain_patch
+from scratchnet.figures import Panel, own_scale_panels, sheet, spotlight, to_side, unit_sheet, view
+from scratchnet.files import replacing
+from scratchnet.occlusion import occlusion_map, share_of_field, square_and_step
+from scratchnet.top_patches import Patch, TopPatches
+from scratchnet.units import crop
+from scratchnet.weights import random_parameters
+
+SIDE, LARGE = 96, 200  # px: of a patch in the figures
+GAP = 12
+PART = 0.9  # of the responses, that the effective field holds
+CAPTIONS = {
+    "deconvnet": (
+        "At the left of each pair a unit's strongest patches, at the right what in them excites "
+        "it, by a deconvnet. Such a picture follows the patch's own edges in part, whatever the "
+        "weights."
+    ),
+    "control": (
+        "A patch; then gradient, deconvnet and guided backpropagation in the trained network; then "
+        "the same three in a network with random weights, for its strongest channel there."
+    ),
+    "occlusion": (
+        "Patches, and of each what changes the unit most if a square around it is covered."
+    ),
+}
+
+
+class Unit(NamedTuple):
+    """A channel and one of its patches."""
+
+    layer: str
+    channel: int
+    patch: Patch
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add_scan_flags(parser, "outputs/top_patches.h5")
+    parser.add_argument("--occluded", type=positive, default=5, metavar="N",
+                        help="units of a layer whose effective field is measured")  # fmt: skip
+    return parse_with_units(parser)
+
+
+def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
+    """Yield a layer's panel: each unit's patches beside their deconvnet views."""
+    k = top.settings.k
+    with tqdm(total=sum(map(len, units.values())), unit="unit", desc="deconvnet") as bar:
+        for layer, channels in units.items():
+            pairs = []
+            for channel in channels:
+                patches, views = [], []
+                for patch in top.patches(layer, channel):
+                    image = pictures(patch)
+                    signal = explain_patch(network, image, layer, patch.position, channel)
+                    patches.append(to_side(crop(image, patch.box), SIDE))
+                    views.append(view(signal, SIDE))
+                side = len(patches[0]) if patches else SIDE
+                sheets = [unit_sheet(shown, k, side) for shown in (patches, views)]
+                pairs.append(sheet(sheets, 2, GAP // 2))
+                bar.update()
+            lines = [f"sees {top.fields[layer].size} px; units {', '.join(map(str, channels))}"]
+            yield Panel(layer, lines, sheet(pairs, 3, 2 * GAP))
+
+
+def control_panels(network, units: list[Unit], pictures) -> Iterator[Panel]:
+    """Yield for a patch of each layer what each rule shows, trained and with random weights."""
+    control = VGG(random_parameters())
+    for layer, channel, patch in tqdm(units, unit="layer", desc="control"):
+        image = pictures(patch)
+        shown = [to_side(crop(image, patch.box), LARGE)]
+        there = control.forward(image, [layer])[0][layer][patch.position]
+        for vgg, k in ((network, channel), (control, int(there.argmax()))):
+            for rule in RULES:
+                signal = explain_patch(vgg, image, layer, patch.position, k, rule)
+                shown.append(view(signal, LARGE))
+        yield Panel(f"{layer}, unit {channel}", [], sheet(shown, len(shown), GAP))
+
+
+def whole_patches(top: TopPatches, layer: str, count: int) -> list[Unit]:
+    """Return the strongest channels of a layer that have a patch wholly inside its picture."""
+    units = []
+    for channel in top.strongest_channels(layer, len(top.strongest[layer].value)):
+        for patch in top.patches(layer, channel):
+            H, W = np.round(top.sizes[patch.picture] * patch.scale)
+            top_, left, bottom, right = patch.box
+            if top_ >= 0 and left >= 0 and bottom <= H and right <= W:
+                units.append(Unit(layer, channel, patch))
+                break
+        if len(units) == count:
+            break
+    return units
+
+
+def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel, str]]:
+    """Yield a layer's panel and its row of the table."""
+    units = {layer: whole_patches(top, layer, count) for layer in top.fields}
+    with tqdm(total=sum(map(len, units.values())), unit="unit", desc="occlusion") as bar:
+        for layer, whole in units.items():
+            size, shown, shares = top.fields[layer].size, [], []
+            square, step = square_and_step(size)
+            for _, channel, patch in whole:
+                image = pictures(patch)
+                response = occlusion_map(
+                    network, image, layer, patch.position, channel, square=square, step=step
+                ).response
+                shares.append(share_of_field(response, PART))
+                piece = to_side(crop(image, patch.box), LARGE)
+                shown += [piece, spotlight(piece, response)]
+                bar.update()
+            if not whole:
+                continue
+            mean = np.mean(shares)
+            effective = f"{100 * mean:.0f} %"
+            spread = f"{100 * min(shares):.0f}–{100 * max(shares):.0f} %"
+            row = (
+                f"| {layer} | {size} px | {len(whole)} | {square} px, every {step} "
+                f"| {effective} ({spread}) | {size * mean**0.5:.0f} px |"
+            )
+            line = f"of {size} by {size} px, {effective} hold 90 % of the response"
+            yield Panel(layer, [line], sheet(shown, len(shown), GAP)), row
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Scan if need be, and draw."""
+    top = run_scan(arguments)
+    network = VGG.load(arguments.weights)
+    pictures, units = Pictures(top, arguments.images), chosen_units(top, arguments)
+
+    def save(kind: str, panels: list[Panel]) -> None:
+        path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
+        save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
+        print(f"saved    {path}")
+
+    save("deconvnet", list(deconvnet_panels(top, network, units, pictures)))
+    first = [
+        Unit(layer, channels[0], top.patches(layer, channels[0])[0])
+        for layer, channels in units.items()
+        if channels and top.patches(layer, channels[0])
+    ]
+    save("control", list(control_panels(network, first, pictures)))
+    panels, rows = zip(*occlusion_panels(top, network, pictures, arguments.occluded), strict=True)
+    save("occlusion", list(panels))
+    table = "\n".join(
+        [
+            "| layer | theoretical field | units | covered | 90 % of the response lie in (range) "
+            "| a square of that area |",
+            "|---|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+    with replacing(arguments.output.with_name(f"{arguments.output.stem}_occlusion.md")) as path:
+        path.write_text(table + "\n", encoding="utf-8")
+    print(table)
+
+
+def main() -> int:
+    """Run."""
+    return reported(run, parse_arguments())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

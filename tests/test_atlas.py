@@ -1,0 +1,534 @@
+"""The atlas: what the file holds, and what a reader finds who opens it in a browser."""
+
+import base64
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scratchnet import ReceptiveField
+from scratchnet.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_html, save_atlas
+from scratchnet.layers import MEAN_BGR
+from scratchnet.units import crop
+
+AWKWARD = 'a"<b>&</script><!--.jpg'
+GREY, RED, BLUE = (128, 128, 128), (200, 30, 30), (30, 60, 200)
+MEAN = MEAN_BGR[::-1]
+RED_BOX = (40, 60, 80, 100)  # top, left, bottom, right, in squares.png
+LEAVING_BOX = (-58, -98, 138, 98)
+FIELDS = {
+    "relu1_2": ReceptiveField(5, 1, -2),
+    "relu3_3": ReceptiveField(40, 4, -18),
+    "relu5_3": ReceptiveField(196, 16, -90),
+}
+
+
+def picture(shape=(120, 160), colour=GREY):
+    image = np.empty((*shape, 3), np.float32)
+    image[:] = colour
+    return image
+
+
+def make_pictures():
+    """Return a blue one of a bad name, one that no patch comes from, and a red square on grey."""
+    squares = picture()
+    squares[40:80, 60:100] = RED
+    return [(AWKWARD, picture((90, 70), BLUE)), ("unused.jpg", picture()), ("squares.png", squares)]
+
+
+def make_unit(channel, field, boxes):
+    """Return a unit; the view of its n-th patch is grey level 20·(n + 1)."""
+    shape = (field.size, field.size, 3)
+    patches = [
+        AtlasPatch(90.0 - n, number, box, np.full(shape, 20.0 * (n + 1)))
+        for n, (number, box) in enumerate(boxes)
+    ]
+    return AtlasUnit(channel, patches)
+
+
+def make_layers():
+    small, middle, large = FIELDS.values()
+    nine = [(2, RED_BOX)] + [(0, middle.box(4 + n, 5)) for n in range(8)]
+    units = {
+        "relu1_2": [make_unit(k, small, [(2, small.box(40, 59))]) for k in range(64)],
+        "relu3_3": [
+            make_unit(7, middle, nine),
+            make_unit(45, middle, nine[3:6]),
+            AtlasUnit(100, []),
+        ],
+        "relu5_3": [make_unit(300, large, [(2, LEAVING_BOX)])],
+    }
+    channels = {"relu1_2": 64, "relu3_3": 256, "relu5_3": 512}
+    return [AtlasLayer(name, FIELDS[name], channels[name], units[name]) for name in FIELDS]
+
+
+def record(page):
+    return json.loads(re.search(r'id="atlas-data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def decode(address):
+    kind, data = re.fullmatch(r"data:image/(jpeg|png);base64,(.*)", address).groups()
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert image.format.lower() == kind
+    return np.asarray(image, float)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return atlas_html(make_layers(), make_pictures(), title='Units & "friends" {{data}}')
+
+
+# ------------------------------------------------------------------- the file
+
+
+def test_only_pictures_of_some_patch_are_embedded(page):
+    data = record(page)
+    assert [p["name"] for p in data["pictures"]] == [AWKWARD, "squares.png"]
+    for shown, (_, image) in zip(data["pictures"], make_pictures()[::2], strict=True):
+        assert (shown["height"], shown["width"]) == image.shape[:2]
+        assert np.abs(decode(shown["image"]) - image).mean() < 1
+    assert {p["picture"] for p in data["layers"][0]["units"][0]["patches"]} == {1}
+
+
+def test_patches_keep_value_and_box(page):
+    unit = record(page)["layers"][1]["units"][0]
+    assert unit["channel"] == 7 and len(unit["patches"]) == 9
+    assert unit["patches"][0] == {"value": 90.0, "picture": 1, "box": list(RED_BOX)}
+    assert "views" not in record(page)["layers"][1]["units"][2]
+
+
+@pytest.mark.parametrize("size", [5, 14, 16, 40, 92, 196])
+def test_views_stand_in_their_cells(rng, size):
+    """Each cell has a colour of its own, so that a neighbour's would be seen; at most 96 px."""
+    colours = rng.integers(0, 256, (9, 3))
+    field = ReceptiveField(size, 1, 0)
+    views = [np.full((size, size, 3), colour, np.uint8) for colour in colours]
+    patches = [AtlasPatch(1.0, 0, field.box(0, 0), view) for view in views]
+    layers = [AtlasLayer("relu", field, 1, [AtlasUnit(0, patches)])]
+    views = record(atlas_html(layers, [("grey", picture())]))["layers"][0]["units"][0]["views"]
+    sheet, side, cell = decode(views["image"]), views["side"], views["cell"]
+    assert side == min(size, 96) and sheet.shape == (3 * cell, 3 * cell, 3)
+    assert views["sheet"] == 3 * cell
+    for n, colour in enumerate(colours):
+        top, left = n // 3 * cell, n % 3 * cell
+        assert np.abs(sheet[top : top + side, left : left + side] - colour).max() <= 3
+
+
+def test_small_views_are_exact(rng):
+    field = FIELDS["relu1_2"]
+    view = rng.integers(0, 256, (5, 5, 3))
+    unit = AtlasUnit(0, [AtlasPatch(1.0, 0, field.box(0, 0), view)])
+    layers = [AtlasLayer("relu1_2", field, 64, [unit])]
+    views = record(atlas_html(layers, [("grey", picture())]))["layers"][0]["units"][0]["views"]
+    assert np.array_equal(decode(views["image"])[:5, :5], view)
+
+
+def test_names_and_title_are_escaped(page):
+    assert page.count(AWKWARD) == 0 and page.count("<b>") == 0
+    assert page.count("</script>") == 2 and page.count("<!--") == 0
+    assert page.count("<h1>Units &amp; &quot;friends&quot; {{data}}</h1>") == 1
+
+
+def test_a_name_that_is_no_unicode_can_be_saved(tmp_path):
+    """Linux gives undecodable bytes of a file name as lone surrogates."""
+    pictures = [("caf\udce9.jpg", image) for _, image in make_pictures()]
+    save_atlas(tmp_path / "atlas.html", atlas_html(make_layers(), pictures))
+
+
+def test_the_page_refers_to_nothing_outside_itself(page):
+    assert "default-src 'none'" in page
+    code = re.sub(r"data:image/\w+;base64,[\w+/=]*", "data:", page)
+    assert not re.findall(r"https?:|//[\w-]+\.\w|@import|\bsrc=|<link", code)
+
+
+def test_the_limit_lowers_the_quality_of_the_pictures(rng):
+    pictures = [(name, rng.uniform(0, 255, image.shape)) for name, image in make_pictures()]
+    sizes = [len(atlas_html(make_layers(), pictures).encode())]
+    for _ in range(3):
+        page = atlas_html(make_layers(), pictures, limit=sizes[-1] - 1)
+        sizes.append(len(page.encode()))
+        assert sizes[-1] < sizes[-2]
+    message = f"has {sizes[-1]:,} bytes .* limit of {sizes[-1] - 1:,}; take fewer units or layers"
+    with pytest.raises(ValueError, match=message):
+        atlas_html(make_layers(), pictures, limit=sizes[-1] - 1)
+
+
+def test_what_cannot_be_shown_is_refused():
+    with pytest.raises(ValueError, match="at least one layer"):
+        atlas_html([], [])
+    field = FIELDS["relu1_2"]
+    ten = make_unit(3, field, [(0, field.box(0, 0))] * 10)
+    mixed = AtlasUnit(3, [AtlasPatch(1, 0, (0, 0, 5, 5), np.zeros((n, n, 3))) for n in (5, 4)])
+    flat = AtlasUnit(3, [AtlasPatch(1, 0, (0, 0, 5, 5), np.zeros((5, 4, 3)))])
+    for unit in (ten, mixed, flat):
+        with pytest.raises(ValueError, match=r"relu1_2, channel 3: got .* wanted at most 9"):
+            atlas_html([AtlasLayer("relu1_2", field, 64, [unit])], make_pictures())
+
+
+def test_saving_is_all_or_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "atlas.html"
+    save_atlas(path, "old")
+
+    def fail(*arguments):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("scratchnet.files.os.fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_atlas(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+# ------------------------------------------------------------------- in a browser
+
+FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run
+    --disable-background-networking --disable-component-update --disable-sync""".split()
+
+# For every element with text of its own: [text, its WCAG contrast with what is behind it].
+CONTRASTS = r"""
+const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+function luminance([r, g, b]) {
+  const [R, G, B] = [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * R + 0.7152 * G + 0.0722 * B;
+}
+function behind(element) {
+  for (; element; element = element.parentElement) {
+    const colour = parse(getComputedStyle(element).backgroundColor);
+    if (colour.length < 4 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+}
+return [...document.body.querySelectorAll("*")]
+  .filter((e) => !e.closest("script, noscript") && e.checkVisibility())
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+  .map((e) => {
+    const [light, dark] = [luminance(parse(getComputedStyle(e).color)), luminance(behind(e))]
+      .sort((a, b) => b - a);
+    return [e.textContent.slice(0, 40), (light + 0.05) / (dark + 0.05)];
+  });
+"""
+
+# How many in each card can be reached by Tab.
+TAB_STOPS = """
+return [...document.querySelectorAll(".unit")]
+  .map((unit) => [...unit.querySelectorAll("*")].filter((e) => e.tabIndex >= 0).length);
+"""
+
+
+class Reader:
+    """Someone at a browser: what the tests do, in few words."""
+
+    def __init__(self, driver, url):
+        self.driver, self.url = driver, url
+
+    def open(self, address="", *, width=1440, scheme="light"):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        self.driver.get("about:blank")  # from the page itself, a new hash would not load it
+        self.driver.get(self.url + address)
+
+    def js(self, code, *arguments):
+        return self.driver.execute_script(code, *arguments)
+
+    def find(self, css):
+        return self.driver.find_element("css selector", css)
+
+    def all(self, css):
+        return self.driver.find_elements("css selector", css)
+
+    def until(self, condition):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, 10).until(lambda _: condition())
+
+    def press(self, *keys):
+        from selenium.webdriver import ActionChains, Keys
+
+        for key in keys:
+            ActionChains(self.driver).send_keys(getattr(Keys, key, key)).perform()
+
+    def search(self, text):
+        self.find("#search").clear()
+        self.find("#search").send_keys(text)
+        return self.find("#status").text
+
+    def focused(self):
+        return self.driver.switch_to.active_element.accessible_name
+
+    def layer(self):
+        return self.find("[role=tab][aria-selected=true]").text.split()[0]
+
+    def hash(self):
+        return self.js("return location.hash")
+
+    def dialog_is_open(self):
+        return self.find("dialog").is_displayed()
+
+    def facts(self):
+        terms, facts = self.all("dialog dt"), self.all("dialog dd")
+        return {t.text: d.text for t, d in zip(terms, facts, strict=True)}
+
+    def colours(self, css):
+        """Return the pixels of an element as they are on the screen."""
+        shot = Image.open(io.BytesIO(self.find(css).screenshot_as_png))
+        return np.asarray(shot.convert("RGB"), float)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed (extra 'browser')"
+    )
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    missing = [name for name, path in programs.items() if path is None]
+    if missing:
+        pytest.skip(f"not on PATH: {', '.join(missing)}")
+    options = webdriver.ChromeOptions()
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.binary_location = programs["chromium"]
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(programs["chromedriver"])
+    driver = webdriver.Chrome(options, service)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def url(page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("atlas") / "atlas.html"
+    save_atlas(path, page)
+    return path.as_uri()
+
+
+@pytest.fixture
+def reader(driver, url):
+    """Return someone with the page open; at the end the console must be empty."""
+    reader = Reader(driver, url)
+    reader.open()
+    yield reader
+    reader.js("localStorage.clear()")
+    assert driver.get_log("browser") == []
+
+
+def test_opens_on_the_first_layer_and_builds_only_that(reader):
+    assert reader.driver.title == 'Units & "friends" {{data}}'
+    assert [tab.text for tab in reader.all("[role=tab]")] == [
+        "relu1_2 · field 5 px", "relu3_3 · field 40 px", "relu5_3 · field 196 px",
+    ]  # fmt: skip
+    assert reader.layer() == "relu1_2" and len(reader.all(".unit")) == 64
+    rows = [row.text for row in reader.all("tbody tr")]
+    assert rows[1] == "relu3_3 40 px 4 px 3 of 256"
+
+
+def test_tabs_by_click_and_by_keyboard(reader):
+    reader.all("[role=tab]")[1].click()
+    assert reader.layer() == "relu3_3" and len(reader.all(".unit")) == 3
+    for key, layer in [
+        ("ARROW_RIGHT", "relu5_3"), ("ARROW_RIGHT", "relu1_2"), ("ARROW_LEFT", "relu5_3"),
+        ("HOME", "relu1_2"), ("END", "relu5_3"),
+    ]:  # fmt: skip
+        reader.press(key)
+        assert reader.layer() == layer == reader.focused().split()[0]
+        assert reader.hash() == f"#{layer}"
+    assert [tab.get_attribute("tabindex") for tab in reader.all("[role=tab]")] == ["-1", "-1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "message"),
+    [
+        ("45", [45], "1 unit shown."),
+        ("7, 100", [7, 100], "2 units shown."),
+        ("50-0 100", [7, 45, 100], "3 units shown."),
+        ("8", [], "0 units shown. relu3_3 has channel 8, but this atlas does not show it."),
+        ("256", [], "0 units shown. No channel 256 in the layer: relu3_3 has channels 0–255."),
+        ("45 cat", [45], "1 unit shown. Write channels as numbers or ranges, such as 7, 10-20."),
+        ("", [7, 45, 100], "3 units shown."),
+    ],
+)
+def test_search(reader, text, shown, message):
+    reader.open("#relu3_3")
+    assert reader.search(text) == message
+    captions = [re.search(r"channel (\d+)", unit.text)[1] for unit in reader.all(".unit")]
+    assert captions == [str(channel) for channel in shown]
+
+
+def test_an_address_leads_to_a_unit_and_follows_use(reader):
+    reader.open("#relu3_3/45")
+    assert reader.layer() == "relu3_3" and len(reader.all(".unit")) == 1
+    assert reader.find("#search").get_attribute("value") == "45"
+    reader.search("7 40–50")
+    assert reader.hash() == "#relu3_3/7,40-50"
+    reader.js("location.hash = '#relu5_3/300'")
+    reader.until(lambda: reader.layer() == "relu5_3")
+    assert "1 unit shown" in reader.find("#status").text
+    reader.open("#relu9_9")
+    assert reader.layer() == "relu1_2"
+    assert "not in this atlas" in reader.find("#status").text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_themes_are_legible(reader, scheme):
+    """WCAG 2.2 asks for 4.5:1; in the dialog too."""
+    reader.open("#relu3_3", scheme=scheme)
+    seen = []
+    for _ in range(2):
+        assert len(reader.js(CONTRASTS)) > 25
+        assert [found for found in reader.js(CONTRASTS) if found[1] < 4.5] == []
+        reader.all(".grid button")[0].click()
+        assert [found for found in reader.js(CONTRASTS) if found[1] < 4.5] == []
+        reader.press("ESCAPE")
+        seen.append(reader.js("return getComputedStyle(document.body).backgroundColor"))
+        reader.find("#theme").click()
+    dark = [sum(map(int, re.findall(r"\d+", colour))) < 300 for colour in seen]
+    assert dark == ([False, True] if scheme == "light" else [True, False])
+
+
+def test_the_theme_is_remembered(reader):
+    assert reader.find("#theme").text == "Dark theme"
+    reader.find("#theme").click()
+    reader.open()
+    assert reader.find("#theme").text == "Light theme"
+
+
+def test_a_dead_unit_is_labelled(reader):
+    reader.open("#relu3_3/100")
+    card = reader.find(".unit")
+    assert "dead" in card.text and "fires in none of the pictures" in card.text
+    assert not reader.all(".unit button, .unit [role=img]")
+
+
+def test_every_patch_and_view_has_a_name(reader):
+    reader.open("#relu3_3/7,45")
+    names = [button.accessible_name for button in reader.all(".grid button")]
+    assert len(names) == len(set(names)) == 12
+    assert names[0] == "relu3_3 channel 7, patch 1 of 9: squares.png, activation 90"
+    assert names[11] == f"relu3_3 channel 45, patch 3 of 3: {AWKWARD}, activation 88"
+    views = [view.accessible_name for view in reader.all(".grid [role=img]")]
+    assert views[9] == "relu3_3 channel 45, deconvnet view of patch 1"
+    assert not reader.all("main b")
+
+
+def test_a_patch_opens_its_picture(reader):
+    reader.open("#relu3_3/7")
+    patch = reader.all(".grid button")[0]
+    patch.click()
+    assert reader.dialog_is_open()
+    assert reader.facts() == {
+        "layer": "relu3_3, field 40 px", "channel": "7", "rank": "1 of 9", "activation": "90",
+        "picture": "squares.png", "rows": "40 to 79, of 0 to 119 px",
+        "columns": "60 to 99, of 0 to 159 px",
+    }  # fmt: skip
+    reader.press("ESCAPE")
+    assert not reader.dialog_is_open()
+    assert reader.driver.switch_to.active_element == patch
+
+
+@pytest.mark.parametrize(("address", "box"), [("relu3_3/7", RED_BOX), ("relu5_3", LEAVING_BOX)])
+def test_the_field_is_marked_where_it_is(reader, address, box):
+    """In pixels of the picture, from where picture and mark stand on the screen."""
+    reader.open(f"#{address}")
+    reader.all(".grid button")[0].click()
+    image, mark = (
+        reader.js("return document.querySelector(arguments[0]).getBoundingClientRect()", css)
+        for css in ("#whole image", "#whole .field")
+    )
+    scale = 160 / image["width"]
+    sides = [("top", "top"), ("left", "left"), ("bottom", "top"), ("right", "left")]
+    measured = [(mark[side] - image[origin]) * scale for side, origin in sides]
+    assert measured == pytest.approx(box, abs=0.5)
+
+
+def test_keyboard_alone(reader):
+    reader.open("#relu3_3")
+    assert reader.js(TAB_STOPS) == [1, 1, 0]
+    reader.press("TAB")
+    assert reader.focused() == "Skip to the units"
+    reader.press("ENTER", "TAB")
+    assert reader.focused() == "Channels"
+    for keys, channel, rank in [
+        (["TAB"], 7, "1 of 9"), (["ARROW_LEFT"], 7, "1 of 9"), (["ARROW_RIGHT"], 7, "2 of 9"),
+        (["ARROW_DOWN"], 7, "5 of 9"), (["END"], 7, "9 of 9"), (["ARROW_UP"], 7, "6 of 9"),
+        (["TAB"], 45, "1 of 3"), (["ARROW_DOWN"], 45, "1 of 3"),
+    ]:  # fmt: skip
+        reader.press(*keys)
+        assert reader.focused().startswith(f"relu3_3 channel {channel}, patch {rank}")
+    twins = [twin.accessible_name.split(", ")[1] for twin in reader.all(".twin")]
+    assert twins == ["patch 1 of 3: " + AWKWARD, "deconvnet view of patch 1"]
+    assert reader.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    reader.press("ENTER")
+    assert reader.dialog_is_open() and reader.focused() == "Close"
+    for key, rank in [("ARROW_RIGHT", 2), ("ARROW_LEFT", 1), ("ARROW_LEFT", 3)]:
+        reader.press(key)
+        assert reader.facts()["rank"] == f"{rank} of 3"
+    reader.press("ENTER")  # on Close
+    assert not reader.dialog_is_open()
+    assert reader.focused().startswith("relu3_3 channel 45, patch 3 of 3")
+    assert reader.js(TAB_STOPS) == [1, 1, 0]
+
+
+def test_previous_and_next_by_button(reader):
+    reader.open("#relu3_3/45")
+    reader.all(".grid [role=img]")[1].click()  # a view opens the same as its patch
+    for button, rank in [("#next", 3), ("#next", 1), ("#previous", 3)]:
+        reader.find(button).click()
+        assert reader.facts()["rank"] == f"{rank} of 3"
+    reader.find("#close").click()
+    assert not reader.dialog_is_open()
+
+
+@pytest.mark.parametrize("width", [320, 375, 1440])
+@pytest.mark.parametrize("layer", ["relu1_2", "relu3_3", "relu5_3"])
+def test_nothing_sticks_out_sideways(reader, width, layer):
+    reader.open(f"#{layer}", width=width)
+    assert reader.js("return innerWidth") == width
+    reader.search("1-400, 256, word")
+    for _ in range(2):  # once more with the dialog open
+        widths = "return [document.documentElement, document.querySelector('dialog')]"
+        widths += ".map(e => e.scrollWidth - e.clientWidth)"
+        assert reader.js(widths) == [0, 0]
+        if not reader.dialog_is_open():
+            reader.all(".grid button")[0].click()
+
+
+def middle(pixels):
+    return pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
+
+
+def test_patches_show_the_right_pixels(reader):
+    """The red square fills its patch to the edges; five pixels across its border are squares."""
+    reader.open("#relu3_3/7")
+    pixels = reader.colours(".grid button")
+    assert np.abs(pixels[2:-2, 2:-2] - RED).max() < 12
+    for n in (0, 4, 8):
+        view = reader.colours(f".grid [role=img]:nth-child({n + 1})")
+        assert np.abs(middle(view) - 20 * (n + 1)).max() < 4
+    reader.open("#relu1_2/0")  # rows 38–42, columns 57–61: red from row 40 and column 60
+    pixels = reader.colours(".grid button")
+    expected = crop(make_pictures()[2][1], FIELDS["relu1_2"].box(40, 59))
+    step = len(pixels) / 5
+    for row in range(5):
+        for col in range(5):
+            for part in (0.15, 0.5, 0.85):  # the same all over: not smoothed
+                shown = pixels[int((row + part) * step), int((col + part) * step)]
+                assert np.abs(shown - expected[row, col]).max() < 25
+
+
+def test_outside_the_picture_is_the_mean_colour_and_nothing_is_stretched(reader):
+    reader.open("#relu5_3")
+    expected = crop(make_pictures()[2][1], LEAVING_BOX)
+    for opened, css in [(False, ".grid button"), (True, "#large-patch .window")]:
+        if opened:
+            reader.find(".grid button").click()
+        pixels = reader.colours(css)
+        scale = 196 / len(pixels)
+        for row, col in [(20, 20), (30, 150), (150, 30), (70, 110), (190, 190), (110, 170)]:
+            shown = pixels[int(row / scale), int(col / scale)]
+            assert np.abs(shown - expected[row, col]).max() < 12
+    assert np.abs(expected[20, 20] - MEAN).max() < 1
