@@ -6,6 +6,7 @@ that nothing is smoothed or stretched. Everything is an array (H, W, 3), RGB in 
 
 from collections.abc import Mapping, Sequence
 from math import ceil, sqrt
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ WHITE, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 COLOURS = ((230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (0, 130, 200))
 GAP = 2  # px between patches; units are farther apart
 TITLE, TEXT, MARGIN = 34, 24, 40  # px
+WIDTH = 120  # characters of a caption's line
 TIMES, LINE = 3, 3  # enlargement of a picture that fields are drawn on; their outlines in px
 
 
@@ -59,6 +61,13 @@ def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
         top, left = n // columns * (height + gap), n % columns * (width + gap)
         canvas[top : top + height, left : left + width] = picture
     return canvas
+
+
+def row(pictures: Sequence[np.ndarray], gap: int = MARGIN) -> np.ndarray:
+    """Put pictures of any size side by side on white, their tops in line."""
+    height = max(map(len, pictures))
+    padded = [_white(picture, height - len(picture), gap) for picture in pictures]
+    return np.concatenate(padded, axis=1)[:, :-gap]
 
 
 def unit_sheet(patches: Sequence[np.ndarray], k: int, side: int) -> np.ndarray:
@@ -103,24 +112,24 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     *smaller, largest = (_column(panel) for panel in panels)
     if smaller:
         # The room under the smaller panels takes their enlarged copies.
-        upper = _row(smaller)
+        upper = row(smaller)
         room = len(largest) - len(upper) - 3 * TITLE
         copies = [
             _column(Panel(f"the same, enlarged {times} times", [], enlarge(panel.picture, times)))
             for panel in panels[:-1]
             if (times := room // len(panel.picture)) >= 2
         ]
-        left = _stack([upper, _row(copies)]) if copies else upper
-        largest = _row([left, largest])
-    return _framed(_stack([largest, text_lines([caption], TEXT)]))
+        left = _stack([upper, row(copies)]) if copies else upper
+        largest = row([left, largest])
+    return _framed(_stack([largest, text_lines(wrap(caption, WIDTH), TEXT)]))
 
 
 def own_scale_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     """Put panels below each other, each at a scale of its own; returns an ndarray (H, W, 3)."""
-    return _framed(_stack([*map(_column, panels), text_lines([caption], TEXT)]))
+    return _framed(_stack([*map(_column, panels), text_lines(wrap(caption, WIDTH), TEXT)]))
 
 
-def spotlight(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+def spotlight(image: np.ndarray, light: np.ndarray, full: float | None = None) -> np.ndarray:
     """Show a picture only where ``light`` is large, and the mean colour elsewhere.
 
     Parameters
@@ -128,13 +137,16 @@ def spotlight(image: np.ndarray, light: np.ndarray) -> np.ndarray:
     image : ndarray, (H, W, 3)
     light : ndarray, (h, w)
         At least 0, of any size: it is spread over the whole picture.
+    full : float, optional
+        The light that shows the picture as it is; without it, the largest.
 
     Returns
     -------
     lit : ndarray, (H, W, 3)
-        The picture where the light is largest, the mean colour where it is 0, and in between.
+        From the mean colour, where the light is 0, to the picture, where it is ``full``.
     """
-    scaled = np.asarray(light / (light.max() or 1), np.float32)[:, :, None]
+    full = (light.max() if full is None else full) or 1
+    scaled = np.asarray(np.minimum(light / full, 1), np.float32)[:, :, None]
     # resize_image is for pictures in 0–255
     spread = resize_image(255 * scaled, image.shape[:2]) / 255
     mean = np.array(MEAN_BGR[::-1], np.float32)
@@ -170,8 +182,8 @@ def fields_on_picture(
     """
     boxes = {}
     for layer, field in fields.items():
-        row, col = (max(0, round(field.position(part))) for part in middle)
-        boxes[layer] = field.box(row, col)
+        i, j = (max(0, round(field.position(part))) for part in middle)
+        boxes[layer] = field.box(i, j)
     corners = np.array([*boxes.values(), (0, 0, *image.shape[:2])])
     frame = (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0))
     canvas = enlarge(crop(image, frame), TIMES).astype(np.float32)
@@ -180,8 +192,8 @@ def fields_on_picture(
         colour = COLOURS[n % len(COLOURS)]
         _rectangle(canvas, [TIMES * (side - frame[m % 2]) for m, side in enumerate(box)], colour)
         text = text_lines([f"{layer}: {fields[layer].size} px"], TEXT)
-        key.append(_row([np.full((len(text), TEXT, 3), colour, np.float32), text]))
-    return _framed(_row([canvas, _stack(key)]))
+        key.append(row([np.full((len(text), TEXT, 3), colour, np.float32), text]))
+    return _framed(row([canvas, _stack(key)]))
 
 
 def _rectangle(canvas: np.ndarray, box: Sequence[int], colour: tuple[int, int, int]) -> None:
@@ -209,13 +221,6 @@ def _column(panel: Panel) -> np.ndarray:
     """Put a panel's title and lines above its picture."""
     lines = [text_lines(panel.lines, TEXT)] if panel.lines else []
     return _stack([text_lines([panel.title], TITLE), *lines, panel.picture])
-
-
-def _row(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Put pictures side by side, their tops in line."""
-    height = max(map(len, pictures))
-    padded = [_white(picture, height - len(picture), MARGIN) for picture in pictures]
-    return np.concatenate(padded, axis=1)[:, :-MARGIN]
 
 
 def _stack(pictures: Sequence[np.ndarray]) -> np.ndarray:

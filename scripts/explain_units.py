@@ -64,7 +64,7 @@ class Unit(NamedTuple):
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_scan_flags(parser, "outputs/top_patches.h5")
+    add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
     parser.add_argument("--occluded", type=positive, default=5, metavar="N",
                         help="units of a layer whose effective field is measured")  # fmt: skip
     return parse_with_units(parser)
@@ -156,7 +156,9 @@ def run(arguments: argparse.Namespace) -> None:
     pictures, units = Pictures(top, arguments.images), chosen_units(top, arguments)
 
     def save(kind: str, panels: list[Panel]) -> None:
-        path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
+        if not panels:  # no unit fires at all, or none has a patch wholly inside its picture
+            return
+        path = arguments.patches.with_name(f"{arguments.patches.stem}_{kind}.png")
         save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
         print(f"saved    {path}")
 
@@ -167,17 +169,17 @@ def run(arguments: argparse.Namespace) -> None:
         if channels and top.patches(layer, channels[0])
     ]
     save("control", list(control_panels(network, first, pictures)))
-    panels, rows = zip(*occlusion_panels(top, network, pictures, arguments.occluded), strict=True)
-    save("occlusion", list(panels))
+    measured = list(occlusion_panels(top, network, pictures, arguments.occluded))
+    save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(
         [
             "| layer | theoretical field | units | covered | 90 % of the response lie in (range) "
             "| a square of that area |",
             "|---|---|---|---|---|---|",
-            *rows,
+            *(row for _, row in measured),
         ]
     )
-    with replacing(arguments.output.with_name(f"{arguments.output.stem}_occlusion.md")) as path:
+    with replacing(arguments.patches.with_name(f"{arguments.patches.stem}_occlusion.md")) as path:
         path.write_text(table + "\n", encoding="utf-8")
     print(table)
 

@@ -50,8 +50,13 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(map(float, names(text)))
 
 
-def add_scan_flags(parser: argparse.ArgumentParser, output: str) -> None:
-    """Add the flags of a scan to a command line; ``output`` is the default file of patches."""
+def add_scan_flags(
+    parser: argparse.ArgumentParser, flag: str, default: str | None, *, one_layer: bool = False
+) -> None:
+    """Add the flags of a scan to a command line.
+
+    ``flag`` and its default name the file of patches; ``one_layer`` leaves out --layers.
+    """
     add = parser.add_argument
     add(
         "--images",
@@ -60,13 +65,14 @@ def add_scan_flags(parser: argparse.ArgumentParser, output: str) -> None:
         metavar="FOLDER",
         help="pictures, at any depth; of the embedded folder only its photographs are used",
     )
-    add(
-        "--layers",
-        type=names,
-        default=",".join(DEFAULT.layers),
-        metavar="A,B",
-        help="layers to look at, such as relu1_2,relu4_3",
-    )
+    if not one_layer:
+        add(
+            "--layers",
+            type=names,
+            default=",".join(DEFAULT.layers),
+            metavar="A,B",
+            help="layers to look at, such as relu1_2,relu4_3",
+        )
     add("--k", type=positive, default=DEFAULT.k, metavar="N", help="patches a channel")
     add(
         "--per-picture",
@@ -116,8 +122,8 @@ def add_scan_flags(parser: argparse.ArgumentParser, output: str) -> None:
         help="of a Dask cluster that does the work instead, such as tcp://HOST:8786",
     )
     add("--strict", action="store_true", help="stop at a picture that can't be read")
-    add("--patches", "--output", dest="output", type=Path, default=Path(output), metavar="FILE",
-        help="the file of patches (HDF5)")  # fmt: skip
+    add(flag, dest="patches", type=Path, default=default, metavar="FILE",
+        help="the file of patches (HDF5): read if it is there, and otherwise made")  # fmt: skip
 
 
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -207,6 +213,14 @@ class Bar:
             self.bar.close()
 
 
+def make_room(output: Path) -> None:
+    """Make the folder outputs/ if that is where a file goes; any other must be there."""
+    if output.parent == Path("outputs"):
+        output.parent.mkdir(exist_ok=True)
+    elif not output.parent.is_dir():
+        raise ValueError(f"{output}: there is no folder {output.parent}")
+
+
 def run_scan(arguments: argparse.Namespace) -> TopPatches:
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
     settings = ScanSettings(
@@ -214,14 +228,11 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
         arguments.size, arguments.scales,
     )  # fmt: skip
     found = pictures_in(arguments.images)
-    if not arguments.output.parent.is_dir():
-        if arguments.output.parent != Path("outputs"):
-            raise ValueError(f"--output {arguments.output}: there is no such folder")
-        arguments.output.parent.mkdir()
+    make_room(arguments.patches)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     with workers(arguments) as (executor, count):
         return scan(
-            arguments.images, found, settings, arguments.output, executor=executor,
+            arguments.images, found, settings, arguments.patches, executor=executor,
             ahead=2 * count, weights=weights, strict=arguments.strict, callback=Bar(),
         )  # fmt: skip
 

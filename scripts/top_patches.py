@@ -26,7 +26,7 @@ CAPTION = (
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_scan_flags(parser, "outputs/top_patches.h5")
+    add_scan_flags(parser, "--output", "outputs/top_patches.h5")
     return parse_with_units(parser)
 
 
@@ -53,7 +53,7 @@ def draw_units(top: TopPatches, arguments: argparse.Namespace, pictures: Picture
         if channels
     ]
     if panels:
-        figure = arguments.output.with_suffix(".png")
+        figure = arguments.patches.with_suffix(".png")
         save_image(figure, growing_panels(panels, CAPTION))
         print(f"saved    {figure}")
 
@@ -65,7 +65,7 @@ def draw_fields(top: TopPatches, arguments: argparse.Namespace, pictures: Pictur
         patch = top.patches(layers[0], channel)[0]
         middle = [top.fields[layers[0]].middle(part) for part in patch.position]
         fields = {layer: top.fields[layer] for layer in layers}
-        figure = arguments.output.with_name(f"{arguments.output.stem}_fields.png")
+        figure = arguments.patches.with_name(f"{arguments.patches.stem}_fields.png")
         save_image(figure, fields_on_picture(pictures(patch), fields, middle))
         print(f"saved    {figure}")
 
@@ -85,7 +85,7 @@ def summary(top: TopPatches) -> str:
 def run(arguments: argparse.Namespace) -> None:
     """Scan and draw."""
     top = run_scan(arguments)
-    print(f"patches  {arguments.output}, from {len(top.names) - len(top.unreadable)} pictures")
+    print(f"patches  {arguments.patches}, from {len(top.names) - len(top.unreadable)} pictures")
     if top.unreadable:
         print(f"skipped  {len(top.unreadable)} that could not be read")
     print(summary(top))

@@ -79,6 +79,9 @@ def test_a_spotlight_shows_only_the_lit_place():
     lit = spotlight(patch(RED, 20), light)
     assert np.allclose(lit[0, 0], mean, atol=3) and np.allclose(lit[-1, -1], RED, atol=3)
     assert np.allclose(spotlight(patch(RED), 0 * light), mean)
+    half = spotlight(patch(RED), light + 5, full=10)
+    assert np.allclose(half[0, 0], np.add(RED, mean) / 2, atol=9)
+    assert np.allclose(spotlight(patch(RED), light + 9, full=1), RED)
 
 
 def test_a_reduced_signal_keeps_its_contrast():

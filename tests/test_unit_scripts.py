@@ -1,15 +1,18 @@
 """The scripts about units from the user's seat."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import IMAGES, ROOT
 
 from scratchnet import load_image, save_image
+from scratchnet.layers import MEAN_BGR
 from scratchnet.top_patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
@@ -75,7 +78,7 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--scales", "99"], "scales: got (99.0,), wanted numbers from 0.1 to 10"),
         (["--workers", "0"], "argument --workers: 0 is not a whole number"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
-        (["--output", "none/p.h5"], "--output none/p.h5: there is no such folder"),
+        (["--output", "none/p.h5"], "none/p.h5: there is no folder none"),
         (["--output", "setup.cfg"], "setup.cfg: not a readable HDF5 file"),
         (["--units", "relu1_2"], "argument --units: 'relu1_2' is not like relu4_2:17,300"),
         (["--units", "relu4_2:1"], "--units relu4_2: not among --layers relu1_2,relu2_2,relu3_3"),
@@ -117,3 +120,99 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(tmp_path):
     again = subprocess.run(command, capture_output=True, check=True, **options)
     assert f"{done}/400" in again.stderr and "from 400 pictures" in again.stdout
     assert not (tmp_path / "p.h5.partial").exists()
+
+
+# ------------------------------------------------------------------- explain_units.py
+
+FEW = [*SMALL, "--layers", "relu1_1,relu2_1"]
+
+
+def test_explain_units_saves_three_figures_and_the_table(run, tmp_path):
+    code, out, error = run("explain_units", *FEW, "--units", "relu2_1:3,5", "--occluded", 2)
+    assert code == 0, error
+    stem = "outputs/top_patches"
+    kinds = ("_control.png", "_deconvnet.png", "_occlusion.md", "_occlusion.png", ".h5")
+    assert files(tmp_path) == sorted(stem + kind for kind in kinds)
+    table = (tmp_path / f"{stem}_occlusion.md").read_text(encoding="utf-8")
+    assert re.search(
+        r"^\| relu2_1 \| 10 px \| 2 \| 1 px, every 1 \| \d+ % \(\d+–\d+ %\) ", table, re.M
+    )
+    assert table in out
+
+
+def test_explain_units_of_a_picture_in_which_nothing_fires(run, tmp_path):
+    """The mean colour is 0 to the network; where no bias is positive either, nothing fires."""
+    (tmp_path / "grey").mkdir()
+    save_image(tmp_path / "grey" / "a.png", np.full((40, 40, 3), MEAN_BGR[::-1]))
+    flags = ["--images", "grey", "--size", 40, "--layers", "relu1_1", "--patches", "p.h5"]
+    code, _, error = run("explain_units", *flags, "--units", "relu1_1:1", "--workers", 1)
+    assert code == 0, error
+
+
+# ------------------------------------------------------------------- explain_style.py
+
+
+def test_explain_style_saves_figures_and_tables_that_add_up(run, tmp_path):
+    flags = [*SMALL, "--layer", "relu1_1", "--pairs", 2]
+    code, out, error = run("explain_style", *flags)
+    assert code == 0, error
+    stem = "outputs/leuven_street_starry_night_relu1_1"
+    assert files(tmp_path) == [
+        f"{stem}.md", f"{stem}_loss.png", f"{stem}_pairs.png", "outputs/top_patches_relu1_1.h5",
+    ]  # fmt: skip
+    text = (tmp_path / f"{stem}.md").read_text(encoding="utf-8")
+    assert text in out
+    strengths = [float(x) for x in re.findall(r"^\| \d+ \| \d+ \| (\d\.\d+) \|$", text, re.M)]
+    assert len(strengths) == 20 and strengths == sorted(strengths, reverse=True)
+    assert 0.9 < strengths[0] <= 1
+    shares = [float(x) for x in re.findall(r"^\| \d+ \| (\d+\.\d) % \|$", text, re.M)]
+    assert len(shares) == 20 and 40 < sum(shares) <= 100
+
+
+def test_explain_style_of_a_picture_against_itself_has_no_loss(run, tmp_path):
+    picture = IMAGES / "mosaic.jpg"
+    flags = [*SMALL, "--layer", "relu1_1", "--content", picture, "--style", picture]
+    code, out, error = run("explain_style", *flags)
+    assert code == 0, error
+    assert "is J = 0." in out
+    assert not (tmp_path / "outputs" / "mosaic_mosaic_relu1_1_loss.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer", "conv2_1"], "--layer conv2_1: wanted a ReLU, after which nothing is negative"),
+        (["--layer", "relu9_9"], "unknown layer 'relu9_9'"),
+        (["--style", "none.jpg"], "none.jpg: no such picture"),
+        (["--content", "none.jpg"], "none.jpg: no such picture"),
+        (["--output", "none/x.md"], "none/x.md: there is no folder none"),
+        (["--pairs", "0"], "argument --pairs: 0 is not a whole number of at least 1"),
+    ],
+)
+def test_explain_style_says_in_one_line_what_is_wrong(run, arguments, message):
+    code, _, error = run("explain_style", *SMALL, *arguments)
+    assert code == 2 and message in error and error.count("\n") == 1
+
+
+# ------------------------------------------------------------------- atlas.py
+
+
+def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
+    code, out, error = run("atlas", *FEW, "--units", 3, "--title", "Units & fields")
+    assert code == 0, error
+    assert files(tmp_path) == ["outputs/atlas.html", "outputs/top_patches.h5"]
+    page = (tmp_path / "outputs" / "atlas.html").read_text(encoding="utf-8")
+    record = json.loads(
+        re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1]
+    )
+    top = TopPatches.load("outputs/top_patches.h5")
+    for layer in record["layers"]:
+        shown = [unit["channel"] for unit in layer["units"]]
+        assert shown == sorted(top.strongest_channels(layer["name"], 3))
+        for unit in layer["units"]:
+            expected = top.patches(layer["name"], unit["channel"])
+            assert [tuple(patch["box"]) for patch in unit["patches"]] == [p.box for p in expected]
+            names = [record["pictures"][patch["picture"]]["name"] for patch in unit["patches"]]
+            assert names == [top.names[patch.picture] for patch in expected]
+    assert "<title>Units &amp; fields</title>" in page and "MB" in out
+    assert run("atlas", *FEW, "--k", 10)[0] == 2

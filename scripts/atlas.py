@@ -1,0 +1,92 @@
+"""Make an atlas of a network's units: one HTML file to leaf through, without a network.
+
+Starts from the patches that top_patches.py finds (and finds them, if they are not there). For the
+strongest units of each layer it shows their patches, each beside its deconvnet view; a click on a
+patch shows the unit's receptive field on the picture.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from command_line import Parser, positive  # first: it holds BLAS to one thread
+from scanning import Pictures, add_scan_flags, make_room, reported, run_scan, tqdm
+
+from scratchnet import VGG
+from scratchnet.atlas import VIEW_SIDE, AtlasLayer, AtlasPatch, AtlasUnit, atlas_html, save_atlas
+from scratchnet.deconvnet import explain_patch
+from scratchnet.figures import view
+from scratchnet.top_patches import Patch, TopPatches
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add("--output", type=Path, default=Path("outputs/atlas.html"), metavar="FILE", help="the page")
+    add("--units", type=positive, default=64, metavar="N", help="units of each layer, at most")
+    add("--title", default="VGG-16: an atlas of units", metavar="TEXT", help="of the page")
+    add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
+    arguments = parser.parse_args()
+    if arguments.k > 9:
+        parser.error(f"--k {arguments.k}: a card of the atlas has room for 9")
+    return arguments
+
+
+class Sources:
+    """The pictures that patches come from, numbered as they are met."""
+
+    def __init__(self, top: TopPatches, pictures: Pictures):
+        self.top, self.pictures = top, pictures
+        self.numbers: dict[tuple[int, float], int] = {}
+        self.named: list[tuple[str, object]] = []
+
+    def number(self, patch: Patch) -> int:
+        """Return the number of a patch's picture, at its scale."""
+        key = patch.picture, patch.scale
+        if key not in self.numbers:
+            self.numbers[key] = len(self.named)
+            self.named.append((self.top.names[patch.picture], self.pictures(patch)))
+        return self.numbers[key]
+
+
+def atlas_patch(network, layer: str, channel: int, patch: Patch, sources: Sources) -> AtlasPatch:
+    """Return a patch with its deconvnet view."""
+    signal = explain_patch(network, sources.pictures(patch), layer, patch.position, channel)
+    shown = view(signal, min(VIEW_SIDE, len(signal)))
+    return AtlasPatch(patch.value, sources.number(patch), patch.box, shown)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Scan if need be, and make the page."""
+    make_room(arguments.output)
+    top = run_scan(arguments)
+    network, sources = VGG.load(arguments.weights), Sources(top, Pictures(top, arguments.images))
+    chosen = {layer: sorted(top.strongest_channels(layer, arguments.units)) for layer in top.fields}
+    layers = []
+    with tqdm(total=sum(map(len, chosen.values())), unit="unit") as bar:
+        for layer, channels in chosen.items():
+            units = []
+            for channel in channels:
+                patches = top.patches(layer, channel)
+                units.append(
+                    AtlasUnit(
+                        channel,
+                        [atlas_patch(network, layer, channel, p, sources) for p in patches],
+                    )
+                )
+                bar.update()
+            count = len(top.strongest[layer].value)
+            layers.append(AtlasLayer(layer, top.fields[layer], count, units))
+    page = atlas_html(layers, sources.named, title=arguments.title)
+    save_atlas(arguments.output, page)
+    print(f"saved    {arguments.output}, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def main() -> int:
+    """Run."""
+    return reported(run, parse_arguments())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

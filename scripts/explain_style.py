@@ -1,0 +1,237 @@
+"""See what "correlated channels" means, and what a style transfer is about to change.
+
+For a style picture and a layer: the pairs of channels that fire together most, measured against
+how much each fires by itself; and which channels and pairs make up most of the style loss between
+--content and --style. Every channel is shown by its strongest patches (--images, scanned if need
+be) and by where it fires. Saves two figures (…_pairs.png, …_loss.png) and the tables (….md).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from command_line import Parser, positive  # first: it holds BLAS to one thread
+from scanning import IMAGES, Pictures, add_scan_flags, make_room, reported, run_scan
+
+import numpy as np  # isort: skip
+
+from scratchnet import VGG, gram_matrix, save_image, style_target
+from scratchnet.correlation import (
+    Pair,
+    contribution_pairs,
+    largest_pairs,
+    pair_strength,
+    style_contributions,
+    style_difference,
+    together,
+    without_repeats,
+)
+from scratchnet.figures import (
+    Panel,
+    enlarge,
+    own_scale_panels,
+    row,
+    spotlight,
+    to_side,
+    unit_sheet,
+)
+from scratchnet.files import replacing
+from scratchnet.top_patches import working_picture
+from scratchnet.units import crop
+
+SIDE, GAP = 144, 16  # px: of a patch; between pictures
+LISTED = 20  # rows of a table
+CAPTIONS = {
+    "pairs": (
+        "The strongest patches of either channel; where it fires in the picture; where both do. "
+        "Say one channel looks for upright strokes and the other for an orange tint. If they are "
+        "a strong pair, upright strokes tend to be orange in this picture; if a weak one, a stroke "
+        "says nothing about its colour. The Gram matrix holds that for all pairs at once, and "
+        "nothing about where in the picture it is. (A channel is drawn in one pair only.)"
+    ),
+    "loss": (
+        "What adds most to the style loss. The strongest patches of either channel; where both "
+        "fire in the content picture; where in the style picture, on one scale. A descent on the "
+        "style loss adds what there is too little of, and takes away what there is too much of."
+    ),
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add(
+        "--style",
+        type=Path,
+        default=IMAGES / "starry_night.jpg",
+        metavar="FILE",
+        help="the style picture",
+    )
+    add(
+        "--content",
+        type=Path,
+        default=IMAGES / "leuven_street.jpg",
+        metavar="FILE",
+        help="the picture whose style loss against it is taken apart",
+    )
+    add("--layer", default="relu3_1", metavar="NAME", help="a ReLU, such as relu2_1")
+    add("--pairs", type=positive, default=6, metavar="N", help="how many pairs to draw")
+    add(
+        "--output",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md",
+    )
+    add_scan_flags(parser, "--patches", None, one_layer=True)  # fmt: skip
+    arguments = parser.parse_args()
+    if not arguments.layer.startswith("relu"):
+        parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
+    layer, outputs = arguments.layer, Path("outputs")
+    arguments.layers = (layer,)
+    name = f"{arguments.content.stem}_{arguments.style.stem}_{layer}.md"
+    arguments.output = arguments.output or outputs / name
+    arguments.patches = arguments.patches or outputs / f"top_patches_{layer}.h5"
+    return arguments
+
+
+class Channels:
+    """The sheets of patches by which channels are known."""
+
+    def __init__(self, top, layer: str, pictures: Pictures):
+        self.top, self.layer, self.pictures = top, layer, pictures
+
+    def sheet(self, channel: int) -> np.ndarray:
+        """Return a channel's patches."""
+        patches = [
+            to_side(crop(self.pictures(patch), patch.box), SIDE)
+            for patch in self.top.patches(self.layer, channel)
+        ]
+        side = len(patches[0]) if patches else SIDE
+        return unit_sheet(patches, self.top.settings.k, side)
+
+
+def named(pair: Pair) -> str:
+    """Name a pair in words."""
+    if pair.k == pair.k_:
+        return f"channel {pair.k} by itself"
+    return f"channels {pair.k} and {pair.k_}"
+
+
+def lit(picture: np.ndarray, light: np.ndarray, full: float) -> np.ndarray:
+    """Show where channels fire in a picture, twice enlarged."""
+    return enlarge(spotlight(picture, light, full), 2)
+
+
+def brightest(*lights: np.ndarray) -> float:
+    """Return the light that shows a picture as it is: few activations are larger."""
+    return max(float(np.quantile(light, 0.99)) for light in lights)
+
+
+def pair_panels(pairs: list[Pair], channels: Channels, style, a) -> list[Panel]:
+    """Return a panel for each pair that fires together."""
+    panels = []
+    for pair in pairs:
+        one, other = a[:, :, pair.k], a[:, :, pair.k_]
+        # √(a_ijk a_ijk′): their product, in the unit of an activation
+        lights = one, other, np.sqrt(together(a, pair.k, pair.k_))
+        shown = [channels.sheet(pair.k), channels.sheet(pair.k_)]
+        shown += [lit(style, light, brightest(light)) for light in lights]
+        panels.append(Panel(named(pair), [f"strength {pair.value:.2f}"], row(shown, GAP)))
+    return panels
+
+
+def loss_panels(pairs: list[Pair], channels: Channels, pictures, maps, D) -> list[Panel]:
+    """Return a panel for each pair that adds most to the style loss."""
+    panels = []
+    for pair in pairs:
+        lights = [np.sqrt(together(a, pair.k, pair.k_)) for a in maps]
+        full = brightest(*lights)
+        # a channel by itself is shown once
+        shown = [channels.sheet(k) for k in sorted({pair.k, pair.k_})]
+        shown += [lit(*both, full) for both in zip(pictures, lights, strict=True)]
+        line = f"{100 * pair.value:.1f} % of the loss: too {much(D, pair)} in the content picture"
+        panels.append(Panel(named(pair), [line], row(shown, GAP)))
+    return panels
+
+
+def much(D: np.ndarray, pair: Pair) -> str:
+    """Return whether the content picture has too much or too little of a pair."""
+    return "little" if D[pair.k, pair.k_] < 0 else "much"
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def tables(arguments, strong: list[Pair], adding: list[Pair], contributions, D) -> str:
+    """Return the tables of pairs and of channels."""
+    J, of_channel = contributions.sum(), contributions.sum(axis=1)
+    most = np.argsort(-of_channel, kind="stable")[:LISTED]
+    shares = [[k, f"{100 * of_channel[k] / J:.1f} %"] for k in map(int, most)] if J else []
+    content, style = arguments.content.stem, arguments.style.stem
+    return "\n\n".join(
+        [
+            f"# {content}, {style}, {arguments.layer}",
+            f"Channels that fire together most in {style} (strength = "
+            "Gram_kk′ / √(Gram_kk Gram_k′k′)):",
+            table(["k", "k′", "strength"], [[p.k, p.k_, f"{p.value:.3f}"] for p in strong]),
+            f"The style loss of {content} at this layer is J = {J:.6g}. Pairs that add most to it, "
+            f"and whether {content} has too much or too little of them:",
+            table(
+                ["k", "k′", "share of J", "too"],
+                [[p.k, p.k_, f"{100 * p.value:.1f} %", much(D, p)] for p in adding],
+            ),
+            "Channels that add most, in all their pairs:",
+            table(["k", "share of J"], shares),
+        ]
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Scan if need be, measure and draw."""
+    make_room(arguments.output)
+    content, style = (
+        working_picture(path, arguments.size) for path in (arguments.content, arguments.style)
+    )
+    top = run_scan(arguments)
+    network, layer = VGG.load(arguments.weights), arguments.layer
+    # sums of many squares: in float64
+    a_C, a_S = (
+        network.forward(image, [layer])[0][layer].astype(np.float64) for image in (content, style)
+    )
+    D = style_difference(a_C, style_target(a_S))
+    contributions = style_contributions(D)
+    strong = largest_pairs(pair_strength(gram_matrix(a_S)), len(D) ** 2, with_itself=False)
+    adding = contribution_pairs(contributions, LISTED)
+
+    channels = Channels(top, layer, Pictures(top, arguments.images))
+    drawn = without_repeats(strong)[: arguments.pairs]
+    whole = Panel(arguments.style.stem, [], style)
+    figures = {
+        "pairs": [whole, *pair_panels(drawn, channels, style, a_S)],
+        "loss": loss_panels(
+            adding[: arguments.pairs], channels, (content, style), (a_C, a_S), D
+        ),
+    }  # fmt: skip
+    for kind, panels in figures.items():
+        if panels:
+            path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
+            save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
+            print(f"saved    {path}")
+    text = tables(arguments, strong[:LISTED], adding, contributions, D)
+    with replacing(arguments.output) as path:
+        path.write_text(text + "\n", encoding="utf-8")
+    print(f"saved    {arguments.output}\n\n{text}")
+
+
+def main() -> int:
+    """Run."""
+    return reported(run, parse_arguments())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
