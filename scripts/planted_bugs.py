@@ -38,6 +38,8 @@ LOSS_TEST = {"test": "test_losses.py", "by_gradients": False}
 CONVOLUTION, POOLING = "layers/convolution.py", "layers/pooling.py"
 RELU, PREPROCESSING = "layers/relu.py", "layers/preprocessing.py"
 WINOGRAD, PLANES = "layers/winograd.py", "layers/planes.py"
+UNITS, FIELDS, CORRELATION = "units.py", "receptive_field.py", "correlation.py"
+DECONVNET, OCCLUSION = "deconvnet.py", "occlusion.py"
 NETWORK, LOSSES, OBJECTIVE = "network.py", "losses.py", "objective.py"
 
 BUGS = [
@@ -144,6 +146,36 @@ BUGS = [
         by_gradients=False),
     Bug("tv-gradient-forgotten", "the total variation has a value, but no gradient",
         OBJECTIVE, "self.tv_weight / (H * W) * gradient", "0 * gradient"),
+    Bug("field-padding-in-units", "padding is counted in units of its layer, not in pixels",
+        FIELDS, "p += q * j", "p += q", "test_receptive_field.py", by_gradients=False),
+    Bug("field-jump-too-early", "a pool's own window is counted with the jump that comes after it",
+        FIELDS, "        r += (n - 1) * j\n        j *= s\n",
+        "        j *= s\n        r += (n - 1) * j\n", "test_receptive_field.py",
+        by_gradients=False),
+    Bug("patches-overlap", "of one picture, only the very same position is struck out",
+        UNITS, "np.maximum(reach, HAIR) * scale", "HAIR * scale", "test_units.py",
+        by_gradients=False),
+    Bug("weakest-kept", "merging keeps the weakest patches",
+        UNITS, "picture, -value)", "picture, value)", "test_units.py", by_gradients=False),
+    Bug("crop-corner-swapped", "at a border, the cut-out piece is put into the wrong corner",
+        UNITS, "start = rows.start - top, cols.start - left",
+        "start = cols.start - left, rows.start - top", "test_units.py", by_gradients=False),
+    Bug("deconvnet-masked", "the deconvnet's rule is guided backpropagation's",
+        DECONVNET, '"deconvnet": lambda relu, g, cache: np.maximum(g, 0)',
+        '"deconvnet": lambda relu, g, cache: relu.backward(np.maximum(g, 0), cache)',
+        "test_deconvnet.py", by_gradients=False),
+    Bug("deconvnet-crop-unaligned", "a crop begins where the field does, and pools cut other pairs",
+        DECONVNET, "max(0, top // j * j), max(0, left // j * j)", "max(0, top), max(0, left)",
+        "test_deconvnet.py", by_gradients=False),
+    Bug("occlusion-not-taken-back", "a covered square stays covered",
+        OCCLUSION, "covered = part.copy()", "covered = part", "test_occlusion.py",
+        by_gradients=False),
+    Bug("strength-unnormalised", "a pair is strong if its channels are",
+        CORRELATION, "np.divide(gram, lengths, out", "np.divide(gram, lengths.max(), out",
+        "test_correlation.py", by_gradients=False),
+    Bug("contribution-halved", "k, k′ and k′, k count as two pairs",
+        CORRELATION, "both = contributions + contributions.T", "both = 1 * contributions",
+        "test_correlation.py", by_gradients=False),
 ]  # fmt: skip
 
 

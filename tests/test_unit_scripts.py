@@ -12,7 +12,6 @@ import pytest
 from conftest import IMAGES, ROOT
 
 from scratchnet import load_image, save_image
-from scratchnet.layers import MEAN_BGR
 from scratchnet.top_patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
@@ -140,13 +139,26 @@ def test_explain_units_saves_three_figures_and_the_table(run, tmp_path):
     assert table in out
 
 
-def test_explain_units_of_a_picture_in_which_nothing_fires(run, tmp_path):
-    """The mean colour is 0 to the network; where no bias is positive either, nothing fires."""
+def test_a_unit_that_never_fires_is_labelled_and_not_explained(run, tmp_path):
     (tmp_path / "grey").mkdir()
-    save_image(tmp_path / "grey" / "a.png", np.full((40, 40, 3), MEAN_BGR[::-1]))
-    flags = ["--images", "grey", "--size", 40, "--layers", "relu1_1", "--patches", "p.h5"]
-    code, _, error = run("explain_units", *flags, "--units", "relu1_1:1", "--workers", 1)
+    save_image(tmp_path / "grey" / "a.png", np.full((40, 40, 3), 120))
+    flags = ["--images", "grey", "--size", 40, "--layers", "relu5_1", "--workers", 1]
+    code, out, error = run("top_patches", *flags, "--output", "p.h5")
     assert code == 0, error
+    strongest = TopPatches.load("p.h5").strongest["relu5_1"]
+    dead = np.flatnonzero(strongest.picture[:, 0] == -1)
+    assert 0 < len(dead) < 512 and re.search(rf"relu5_1 .* 512 +{len(dead)}$", out, re.M)
+    units = ["--units", f"relu5_1:{dead[0]}"]
+    for script, flag in (("top_patches", "--output"), ("explain_units", "--patches")):
+        code, _, error = run(script, *flags, flag, "p.h5", *units)
+        assert code == 0, error
+    assert files(tmp_path) == [
+        "grey/a.png", "p.h5", "p.png", "p_deconvnet.png", "p_fields.png", "p_occlusion.md",
+    ]  # fmt: skip
+    # the unit is a crossed-out grey square in either figure, and nothing else has colours
+    for name in ("p.png", "p_deconvnet.png"):
+        colours = np.ptp(load_image(name), axis=2)
+        assert not colours.any()
 
 
 # ------------------------------------------------------------------- explain_style.py
