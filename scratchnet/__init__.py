@@ -25,8 +25,12 @@ Data flows one way round::
 Read the modules in this order: `layers`, `network`, `architecture` and `vgg` (which layers VGG
 has), `losses`, `objective`, `optimizers`, `lbfgs`, `transfer`. Then `gradient_check` and
 `derivatives`, which prove every derivative ("prove" meaning: it agrees with a measured one to 7 to
-13 digits). `weights` and `images` read and write files. `workspace` has the memory and the
+13 digits). `weights`, `images` and `files` read and write files. `workspace` has the memory and the
 threads of the fast layers, the second chapter of `layers`.
+
+What the network has learned is a book of its own: `receptive_field`, `units`, `top_patches` and
+`scan` find the patches that excite a unit; `deconvnet` and `occlusion` say what in them does;
+`correlation` says which units fire together; `figures` and `atlas` draw it.
 """
 
 from scratchnet.gradient_check import direction_check, gradient_check

@@ -54,10 +54,15 @@ class ScanProgress(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A few pictures (number, path) for a worker, and how to look at them."""
+    """A few pictures (number, path) for a worker, and how to look at them.
+
+    ``at_least`` is for each layer and channel the k-th strongest value so far, (C,): what is below
+    it has no chance.
+    """
 
     pictures: list[tuple[int, str]]
     settings: ScanSettings
+    at_least: dict[str, np.ndarray]
     weights: str | None
     network: str
     threads: int
@@ -134,6 +139,7 @@ def scan_pictures(task: Task) -> Found:
                 picture=number,
                 count=settings.per_picture,
                 spacing=settings.spacing,
+                at_least=task.at_least[layer],
             )
             found.strongest[layer] = found.strongest[layer].merge(here)
     return found
@@ -188,7 +194,8 @@ def _tasks(
     for start in range(0, len(numbers), PICTURES_PER_TASK):
         few = numbers[start : start + PICTURES_PER_TASK]
         pictures = [(int(n), str(folder / top.names[n])) for n in few]
-        yield Task(pictures, top.settings, weights, top.network, threads)
+        at_least = {layer: found.value[:, -1] for layer, found in top.strongest.items()}
+        yield Task(pictures, top.settings, at_least, weights, top.network, threads)
 
 
 def _completed(executor: Executor, tasks: Iterator[Task], ahead: int) -> Iterator[Found]:

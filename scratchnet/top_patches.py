@@ -11,7 +11,7 @@ attributes             str, int, float   ``network`` (SHA-256 of its weights), a
 LAYER attributes       int               ``size``, ``jump``, ``start`` of the receptive field
 ``LAYER/value``        float32, (C, k)   a_ijk, in falling order along k
 ``LAYER/picture``      int32, (C, k)     row of ``pictures``; −1 where there is none
-``LAYER/scale``        float32, (C, k)   which of the scales
+``LAYER/scale``        float64, (C, k)   which of the scales
 ``LAYER/position``     int32, (C, k, 2)  row i, column j in the layer's map
 ``LAYER/box``          int32, (C, k, 4)  top, left, bottom, right of the field, not clipped, in
                                          pixels of the picture at that scale
@@ -290,6 +290,6 @@ def _strongest(file, layer: str, k: int) -> Strongest:
     return Strongest(
         value,
         read_dataset(file, layer, "picture", shape, ("int32",)),
-        read_dataset(file, layer, "scale", shape, ("float32",)),
+        read_dataset(file, layer, "scale", shape, ("float64",)),
         read_dataset(file, layer, "position", (*shape, 2), ("int32",)),
     )

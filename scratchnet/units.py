@@ -43,7 +43,7 @@ class Strongest:
         a_ijk; 0 where there is none.
     picture : ndarray of int32, (C, k)
         Which picture; −1 where there is none.
-    scale : ndarray of float32, (C, k)
+    scale : ndarray of float64, (C, k)
         In which of the picture's scales.
     position : ndarray of int32, (C, k, 2)
         Row i and column j in the layer's map.
@@ -60,7 +60,7 @@ class Strongest:
         return cls(
             np.zeros((channels, k), np.float32),
             np.full((channels, k), NONE, np.int32),
-            np.zeros((channels, k), np.float32),
+            np.zeros((channels, k)),
             np.zeros((channels, k, 2), np.int32),
         )
 
@@ -95,13 +95,14 @@ def strongest_positions(
     picture: int = 0,
     count: int = 3,
     spacing: float = 0.5,
+    at_least: np.ndarray | float = 0.0,
 ) -> Strongest:
     """Return the strongest positions of each channel in one picture.
 
     Parameters
     ----------
     maps : sequence of ndarray, (H, W, C)
-        The picture's activations at a layer, for each scale. They are written over.
+        The picture's activations at a layer, for each scale.
     field : ReceptiveField
         Of that layer.
     scales : sequence of float
@@ -112,6 +113,9 @@ def strongest_positions(
         How many positions at most.
     spacing : float
         How far apart, in sizes of the field.
+    at_least : ndarray, (C,), or float
+        Channels that nowhere reach this are left empty: whoever has k stronger positions already
+        saves the work.
 
     Examples
     --------
@@ -121,24 +125,28 @@ def strongest_positions(
     >>> strongest_positions([a], ReceptiveField(4, 1, 0), count=2).position.tolist()
     [[[0, 0], [0, 3]]]
     """
-    channels = np.arange(maps[0].shape[2])
-    found = Strongest.empty(len(channels), count)
-    factors = np.asarray(scales, float)
+    found = Strongest.empty(maps[0].shape[2], count)
     of_rows = [a.max(axis=1) for a in maps]  # (H, C) each: the largest of each row
+    largest = np.max([of_row.max(axis=0) for of_row in of_rows], axis=0)
+    counting = np.flatnonzero((largest > 0) & (largest >= at_least))
+    # copies, with these channels alone: what has been taken will be struck out in them
+    maps = [np.take(a, counting, axis=2) for a in maps]
+    of_rows = [of_row[:, counting] for of_row in of_rows]
+    channels, factors = np.arange(len(counting)), np.asarray(scales, float)
     for n in range(count):
         # argmax returns the first of equals: ties go by scale, then row, then column
         s = np.argmax([of_row.max(axis=0) for of_row in of_rows], axis=0)
         position = np.zeros((len(channels), 2), np.int32)
+        value = np.zeros(len(channels), np.float32)
         for t, (a, of_row) in enumerate(zip(maps, of_rows, strict=True)):
             c = channels[s == t]
             row = of_row[:, c].argmax(axis=0)
             position[c] = np.stack([row, a[row, :, c].argmax(axis=1)], axis=1)
-            value = of_row[row, c]
-            fires = value > 0
-            found.value[c, n] = np.where(fires, value, 0)
-            found.picture[c, n] = np.where(fires, picture, NONE)
-            found.scale[c, n] = np.where(fires, scales[t], 0)
-            found.position[c, n] = np.where(fires[:, None], position[c], 0)
+            value[c] = of_row[row, c]
+        fires = value > 0
+        k = counting[fires]
+        found.value[k, n], found.picture[k, n] = value[fires], picture
+        found.scale[k, n], found.position[k, n] = factors[s][fires], position[fires]
         if n + 1 < count:
             middle = field.middle(position) / factors[s][:, None]  # (C, 2), in px of scale 1
             for a, of_row, scale in zip(maps, of_rows, factors, strict=True):

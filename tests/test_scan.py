@@ -68,18 +68,18 @@ def test_any_number_of_workers_and_order_gives_the_same_bytes(folder, serial, tm
 def test_two_scales(folder, tmp_path):
     """Each patch's value is what the network gives at its scale and place."""
     names = find_pictures(folder)[:6]
-    settings = ScanSettings(layers=("relu3_1",), size=32, scales=(2, 1))
+    settings = ScanSettings(layers=("relu3_1",), size=33, scales=(1.5, 0.7))
     top = scan(folder, names, settings, tmp_path / "p.h5")
-    assert top.settings.scales == (1.0, 2.0)
+    assert top.settings.scales == (0.7, 1.5)
     network, seen = VGG.load(threads=1), set()
     for channel in range(0, 256, 32):
         for patch in top.patches("relu3_1", channel):
             image = top.picture(folder, patch.picture, patch.scale)
-            assert min(image.shape[:2]) == 32 * patch.scale
+            assert min(image.shape[:2]) == round(33 * patch.scale)
             a = network.forward(image, ["relu3_1"])[0]["relu3_1"]
             assert a[patch.position][channel] == patch.value
             seen.add(patch.scale)
-    assert seen == {1.0, 2.0}
+    assert seen == {0.7, 1.5}
 
 
 # ------------------------------------------------------------------- stopped and gone on

@@ -20,7 +20,7 @@ def top():
     strongest = Strongest(
         np.array([[5, 3], [7, 0], [0, 0]], np.float32),
         np.array([[0, 0], [0, -1], [-1, -1]], np.int32),
-        np.array([[1, 0.5], [1, 0], [0, 0]], np.float32),
+        np.array([[1, 0.5], [1, 0], [0, 0]]),
         np.array([[[0, 4], [3, 1]], [[2, 2], [0, 0]], [[0, 0], [0, 0]]], np.int32),
     )
     hashes = np.zeros((2, 32), np.uint8)
@@ -56,7 +56,7 @@ def test_the_file_is_as_described(file):
         assert {name: (part.shape, part.dtype.name) for name, part in group.items()} == {
             "value": ((3, 2), "float32"),
             "picture": ((3, 2), "int32"),
-            "scale": ((3, 2), "float32"),
+            "scale": ((3, 2), "float64"),
             "position": ((3, 2, 2), "int32"),
             "box": ((3, 2, 4), "int32"),
         }

@@ -45,11 +45,12 @@ def apart(one, other, field, spacing):
 
 
 def scan(pictures, field, k, count, spacing, order, scales=(1.0,)):
+    """Merge picture after picture, each time without what has no chance any more."""
     total = Strongest.empty(pictures[0][0].shape[2], k)
     for n in order:
         one = strongest_positions(
-            [a.copy() for a in pictures[n]], field,
-            scales=scales, picture=n, count=count, spacing=spacing,
+            pictures[n], field,
+            scales=scales, picture=n, count=count, spacing=spacing, at_least=total.value[:, -1],
         )  # fmt: skip
         total = total.merge(one)
     return total
@@ -96,6 +97,12 @@ def test_scales_share_the_places_of_a_picture(rng, scales, spacing):
     for channel, taken in enumerate(brute_force(pictures, field, 12, 3, spacing, scales)):
         assert listed(found, channel) == taken
     assert len(np.unique(found.scale[found.picture >= 0])) > 1
+
+
+def test_what_has_no_chance_is_left_out_and_a_tie_is_not(rng):
+    a = np.array([3.0, 2.0, 5.0]).reshape(1, 1, 3)
+    found = strongest_positions([a], ReceptiveField(3, 1, -1), at_least=np.array([4.0, 2.0, 1.0]))
+    assert found.value[:, 0].tolist() == [0, 2, 5]
 
 
 def test_merging_halves_is_merging_one_by_one(rng):
