@@ -17,6 +17,29 @@ MAX_PIXELS = 25_000_000
 WHITE = (255, 255, 255)
 
 
+def find_pictures(folder: str | os.PathLike) -> list[str]:
+    """Return the paths within a folder of all pictures in it, at any depth, sorted.
+
+    What counts as a picture is decided by the file's ending. Hidden files are left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or no picture in it.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder of pictures")
+    known = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
+    found = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in known]
+    names = [path.as_posix() for path in found if not any(part[0] == "." for part in path.parts)]
+    if not names:
+        raise ValueError(f"{folder}: holds no picture ({', '.join(sorted(known))})")
+    return sorted(names)
+
+
 def load_image(
     path: str | os.PathLike,
     *,

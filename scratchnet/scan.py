@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.images import FORMATS
 from scratchnet.network import Network
 from scratchnet.receptive_field import ReceptiveField, receptive_field
 from scratchnet.top_patches import (
@@ -76,29 +75,6 @@ class Found:
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     hashes: dict[int, bytes] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
-
-
-def find_pictures(folder: str | os.PathLike) -> list[str]:
-    """Return the paths within a folder of all pictures in it, at any depth, sorted.
-
-    What counts as a picture is decided by the file's ending. Hidden files are left out.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder, or no picture in it.
-    """
-    from PIL import Image
-
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder of pictures")
-    known = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
-    found = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in known]
-    names = [path.as_posix() for path in found if not any(part[0] == "." for part in path.parts)]
-    if not names:
-        raise ValueError(f"{folder}: holds no picture ({', '.join(sorted(known))})")
-    return sorted(names)
 
 
 @lru_cache(maxsize=1)
@@ -160,7 +136,7 @@ def _begin(names: Sequence[str], settings: ScanSettings, weights, threads: int) 
     network, sha256 = _network(weights, threads)
     side = max(1, round(settings.size * settings.scales[0]))
     network.check_image((side, side, 3), settings.layers)
-    names = sorted(names)
+    names = sorted(set(names))
     return TopPatches(
         settings,
         sha256,
@@ -215,14 +191,26 @@ def _completed(executor: Executor, tasks: Iterator[Task], ahead: int) -> Iterato
             future.cancel()
 
 
-def _take_in(top: TopPatches, found: Found) -> None:
-    """Merge what a worker found into the scan."""
-    for layer, strongest in found.strongest.items():
-        top.strongest[layer] = top.strongest[layer].merge(strongest)
-    for number, size in found.sizes.items():
+class Change(NamedTuple):
+    """What a worker's finds make of the scan: each layer's strongest, and what was looked at."""
+
+    strongest: dict[str, Strongest]
+    found: Found
+
+
+def _change(top: TopPatches, found: Found) -> Change:
+    """Merge what a worker found with the scan, which stays as it is."""
+    merged = {layer: top.strongest[layer].merge(other) for layer, other in found.strongest.items()}
+    return Change(merged, found)
+
+
+def _apply(top: TopPatches, change: Change) -> None:
+    """Change the scan. To do it twice is the same as once, so Ctrl-C in the middle does no harm."""
+    top.strongest.update(change.strongest)
+    for number, size in change.found.sizes.items():
         top.sizes[number] = size
-        top.hashes[number] = np.frombuffer(found.hashes[number], np.uint8)
-    for number in found.skipped:
+        top.hashes[number] = np.frombuffer(change.found.hashes[number], np.uint8)
+    for number in change.found.skipped:
         top.sizes[number] = UNREADABLE
 
 
@@ -279,25 +267,28 @@ def scan(
     partial = output.with_name(output.name + ".partial")
     top = _go_on(_begin(names, settings, weights, threads), output, partial)
     callback = callback or (lambda progress: None)
-    callback(ScanProgress(int(top.scanned.sum()), len(names), []))
-    saved = time.monotonic()
+    callback(ScanProgress(int(top.scanned.sum()), len(top.names), []))
+    if output.exists() and top.scanned.all():
+        return top
+    saved, change = time.monotonic(), None
     with nullcontext(executor) if executor else ThreadPoolExecutor(1) as workers:
         try:
             for found in _completed(workers, _tasks(folder, top, weights, threads), ahead):
                 skipped = list(found.skipped.values())
                 if strict and skipped:
                     raise ValueError(skipped[0])
-                _take_in(top, found)
-                callback(ScanProgress(int(top.scanned.sum()), len(names), skipped))
+                change = _change(top, found)
+                _apply(top, change)
+                callback(ScanProgress(int(top.scanned.sum()), len(top.names), skipped))
                 if time.monotonic() - saved > SAVE_EVERY:
                     top.save(partial)
                     saved = time.monotonic()
         except BaseException:
             # whatever stops it: Ctrl-C, a worker that died, a full disk
-            if top.scanned.any():
+            if change is not None:
+                _apply(top, change)
                 top.save(partial)
             raise
-    if not output.exists():
-        top.save(output)
+    top.save(output)
     partial.unlink(missing_ok=True)
     return top

@@ -18,8 +18,8 @@ from command_line import Parser
 
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("PyTorch", "scratchnet")
-# scratchnet's own threads share the work, so that NumPy's products keep to one. PyTorch has its
-# own ways to find the number of cores.
+# scratchnet's own threads share the work, so that NumPy's products keep to one. PyTorch, and SciPy
+# beside it, are left to use all cores (`pytorch_peer`).
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 ENOUGH = 1.05  # · L*
 EVALUATIONS = 300  # of J, in the descent that sets L*

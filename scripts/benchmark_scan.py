@@ -116,7 +116,7 @@ def measure(what: str, folder: Path, count: int, *options: str) -> list[float]:
 
 def pictures(folder: Path, count: int) -> tuple[Path, list[str]]:
     """Return a folder with so many pictures: the first ones, or links to them over and over."""
-    from scratchnet.scan import find_pictures
+    from scratchnet.images import find_pictures
 
     found = find_pictures(folder)
     if count <= len(found):

@@ -13,6 +13,10 @@ import torch.nn.functional as functional
 from scratchnet.layers import MEAN_BGR
 from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.weights import load_weights
+from scratchnet.workspace import available_cores
+
+# `command_line` holds MKL to one thread for the sake of NumPy, and PyTorch would follow it.
+torch.set_num_threads(available_cores())
 
 
 def to_torch(a: np.ndarray) -> torch.Tensor:

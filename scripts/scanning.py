@@ -14,7 +14,8 @@ from draw_styles import STYLES
 
 import numpy as np  # isort: skip
 
-from scratchnet.scan import ScanProgress, find_pictures, scan
+from scratchnet.images import find_pictures
+from scratchnet.scan import ScanProgress, scan
 from scratchnet.top_patches import Patch, ScanSettings, TopPatches
 from scratchnet.workspace import available_cores
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from scratchnet import VGG, Network, load_image, save_image
-from scratchnet.images import resize_image
+from scratchnet.images import find_pictures, resize_image
 from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
-from scratchnet.scan import find_pictures, scan
+from scratchnet.scan import scan
 from scratchnet.top_patches import ScanSettings
 
 collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network imports it

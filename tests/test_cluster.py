@@ -6,7 +6,8 @@ import signal
 import pytest
 from conftest import SMALL_SCAN
 
-from scratchnet.scan import find_pictures, scan
+from scratchnet.images import find_pictures
+from scratchnet.scan import scan
 
 distributed = pytest.importorskip(
     "distributed", reason="distributed is not installed (extra 'cluster')"

@@ -52,17 +52,16 @@ def test_every_file_named_exists():
         assert (ROOT / path).exists(), path
 
 
-def test_every_flag_named_is_known():
+@pytest.mark.parametrize("script", sorted(set(re.findall(r"python scripts/(\w+)\.py", README))))
+def test_every_flag_named_is_known(script):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
     help_text = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "transfer.py"), "--help"],
+        [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--help"],
         capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)},
     ).stdout  # fmt: skip
-    for block in BLOCKS:
-        for line in block.splitlines():
-            if "transfer.py" in line:
-                for flag in re.findall(r"--[\w-]+", line.split("transfer.py")[1]):
-                    assert flag in help_text, flag
+    for command in re.findall(rf"scripts/{script}\.py(.*)", "".join(BLOCKS)):
+        for flag in re.findall(r"--[\w-]+", command):
+            assert flag in help_text, flag
 
 
 def test_bugs_named_are_planted():

@@ -11,8 +11,10 @@ from conftest import IMAGES, SMALL_SCAN
 from PIL import Image
 from test_units import listed
 
+import scratchnet.scan
 from scratchnet import VGG, save_image
-from scratchnet.scan import find_pictures, scan
+from scratchnet.images import find_pictures
+from scratchnet.scan import scan
 from scratchnet.top_patches import LAYERS, ScanSettings, TopPatches, working_picture
 
 SETTINGS = SMALL_SCAN
@@ -113,6 +115,25 @@ def test_ctrl_c_keeps_what_was_found(folder, serial, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5", callback=interrupt)
     assert TopPatches.load(tmp_path / "p.h5.partial").scanned.sum() >= 20
+    scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5")
+    assert (tmp_path / "p.h5").read_bytes() == serial
+
+
+def test_ctrl_c_between_two_lines_counts_nothing_twice(folder, serial, tmp_path, monkeypatch):
+    """Interrupted when the patches are in, but their pictures not yet marked as looked at."""
+    apply, calls = scratchnet.scan._apply, []
+
+    def interrupted(top, change):
+        calls.append(change)
+        if len(calls) == 3:
+            top.strongest.update(change.strongest)
+            raise KeyboardInterrupt
+        apply(top, change)
+
+    monkeypatch.setattr("scratchnet.scan._apply", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5")
+    assert TopPatches.load(tmp_path / "p.h5.partial").scanned.sum() == 12
     scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5")
     assert (tmp_path / "p.h5").read_bytes() == serial
 

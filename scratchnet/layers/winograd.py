@@ -65,7 +65,7 @@ TILE = 4  # rows and columns of outputs a tile
 TAPS = 3  # rows and columns of the kernel
 INPUTS = TILE + TAPS - 1  # rows and columns of inputs a tile
 KEPT_KERNEL = 2**20  # entries of g: U is kept, whatever the map
-KEPT_MAP = 32 * 32  # positions: U is kept, whatever the kernel
+KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
 TILES_PER_STRIP = 128  # enough for efficient products, few enough to stay in a core's cache
 
 
