@@ -28,9 +28,11 @@ has), `losses`, `objective`, `optimizers`, `lbfgs`, `transfer`. Then `gradient_c
 13 digits). `weights`, `images` and `files` read and write files. `workspace` has the memory and the
 threads of the fast layers, the second chapter of `layers`.
 
-What the network has learned is a book of its own: `receptive_field`, `units`, `top_patches` and
-`scan` find the patches that excite a unit; `deconvnet` and `occlusion` say what in them does;
-`correlation` says which units fire together; `figures` and `atlas` draw it.
+A third chapter, what the network has learned: `receptive_field`, `units`, `scan_settings`,
+`top_patches`, `scan_worker` and `scan` find the patches that excite a unit; `deconvnet` and
+`occlusion` say what in them does; `correlation` says which channels fire together; `figures` and
+`atlas` draw it. There a *unit* is one entry a_ijk. The units of a channel share one kernel and
+differ only in where they look, so "unit k" means any of channel k.
 """
 
 from scratchnet.gradient_check import direction_check, gradient_check

@@ -10,7 +10,7 @@ itself, in which every image stands once ::
     views      one image a unit, n×n cells like the card; a cell's sides are multiples of 8
 
 JPEG codes blocks of 8×8 pixels, so no view bleeds into its neighbour. The file has a limit; until
-it fits, the pictures are stored at falling quality.
+it fits, the pictures are stored at falling quality, and at last smaller than they are shown.
 """
 
 import base64
@@ -31,7 +31,8 @@ from scratchnet.layers import MEAN_BGR
 from scratchnet.receptive_field import ReceptiveField
 
 TEMPLATE = Path(__file__).with_name("atlas.html")
-QUALITIES = (92, 80, 65, 50)  # of the pictures: the first that fits
+# Of the pictures: JPEG quality, and how many times smaller; the first that fits.
+QUALITIES = ((92, 1), (80, 1), (65, 1), (50, 1), (50, 2), (50, 4))
 VIEW_QUALITY = 88
 VIEW_SIDE = 96  # pixels; a card shows 48, twice that on a dense screen
 BLOCK = 8  # pixels: side of JPEG's blocks
@@ -107,22 +108,22 @@ def atlas_html(
     used = sorted({p.picture for layer in layers for unit in layer.units for p in unit.patches})
     place = {picture: n for n, picture in enumerate(used)}
     records = [_layer_record(layer, place) for layer in layers]
-    for quality in QUALITIES:
-        shown = [_picture_record(*pictures[picture], quality) for picture in used]
+    for quality, smaller in QUALITIES:
+        shown = [_picture_record(*pictures[picture], quality, smaller) for picture in used]
         page = _fill_template(title, {"pictures": shown, "layers": records})
         size = len(page.encode())
         if size <= limit:
             return page
     raise ValueError(
-        f"the atlas has {size:,} bytes with its pictures at quality {quality}, over the limit of "
+        f"the atlas has {size:,} bytes with its pictures as small as they get, over the limit of "
         f"{limit:,}; take fewer units or layers"
     )
 
 
-def save_atlas(path: str | os.PathLike, html: str) -> None:
+def save_atlas(path: str | os.PathLike, page: str) -> None:
     """Write the page; a failure half-way leaves nothing behind and an old file whole."""
     with replacing(path) as partial:
-        partial.write_text(html, encoding="utf-8", newline="\n")
+        partial.write_text(page, encoding="utf-8", newline="\n")
 
 
 def _fill_template(title: str, record: dict) -> str:
@@ -135,9 +136,11 @@ def _fill_template(title: str, record: dict) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda m: fields[m[1]], TEMPLATE.read_text(encoding="utf-8"))
 
 
-def _picture_record(name: str, image: np.ndarray, quality: int) -> dict:
+def _picture_record(name: str, image: np.ndarray, quality: int, smaller: int) -> dict:
+    """Return a picture for the page, which shows it in the size given, whatever is stored."""
     height, width = image.shape[:2]
-    return {"name": name, "height": height, "width": width, "image": _data_uri(image, quality)}
+    stored = resize_image(image, (max(1, height // smaller), max(1, width // smaller)))
+    return {"name": name, "height": height, "width": width, "image": _data_uri(stored, quality)}
 
 
 def _layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
@@ -152,6 +155,7 @@ def _layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
 
 
 def _unit_record(layer: str, unit: AtlasUnit, place: dict[int, int]) -> dict:
+    """Return a unit for the page."""
     _check_unit(layer, unit)
     patches = [
         {
@@ -168,6 +172,7 @@ def _unit_record(layer: str, unit: AtlasUnit, place: dict[int, int]) -> dict:
 
 
 def _check_unit(layer: str, unit: AtlasUnit) -> None:
+    """Raise ValueError if a card can't show the unit."""
     shapes = {patch.view.shape for patch in unit.patches}
     square = all(shape == (shape[0], shape[0], 3) for shape in shapes)
     if len(unit.patches) > GRID**2 or len(shapes) > 1 or not square:

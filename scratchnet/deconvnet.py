@@ -17,27 +17,26 @@ pixels: a_ijk · ∂a_ijk/∂image, the derivative of ½ a_ijk². The other two 
 anything. They drop the signals that speak against the unit, and so draw clearer pictures.
 
 What those pictures can't show. Part of what is seen in them comes from the picture and not from
-what the network has learnt: switches and masks sit on the picture's edges whatever the kernels
+what the network has learned: switches and masks sit on the picture's edges whatever the kernels
 are, and a signal that is kept positive can't cancel away from them. Nie et al. (2018) show that
 both rules then partly restore the picture itself; Adebayo et al. (2018), that guided pictures
 hardly change if upper layers' kernels are replaced by random ones. So a sharp outline is no
-evidence that the unit looks for it. The control is the same picture in a network that has learnt
+evidence that the unit looks for it. The control is the same picture in a network that has learned
 nothing, ``VGG(random_parameters())``: its guided pictures follow the photograph's fine detail as
 closely (a correlation of 0.74 to 0.90) as VGG-16's do (0.75 to 0.88); the gradients of neither do
 (−0.28 to 0.23). The other check is `occlusion`, which uses no rule.
 
 A unit depends on its receptive field only, so a crop of the picture that holds the field will do
 (`explain_patch`), if pools cut it as they cut the whole. Let unit u see the pixels
-u·j − p … u·j − p + r − 1 (`receptive_field`), let H be the picture's height, and crop the rows ::
+u·jump − p … u·jump − p + r − 1 (`receptive_field`), let H be the picture's height, and crop rows ::
 
-    top = max(0, ⌊(u·j − p) / j⌋ · j)   …   bottom = min(u·j − p + r, H)
+    top = max(0, ⌊(u·jump − p) / jump⌋ · jump)   …   bottom = min(u·jump − p + r, H)
 
-The jumps of all layers below divide j. So top is a multiple of each of them, and the crop's maps
-are the whole's maps from row top / jump on: same pairs of rows in every pool, unit u now called
-u − top / j. Of these maps the unit depends on entries that are there in the crop as well, since
-each entry's own field lies within the unit's. What such an entry sees beyond the crop's map,
-because the field leaves the picture, is beyond the whole's map, too: zeros in both. The entries
-that see zeros only in the crop are not among those that the unit depends on.
+The jumps of all layers below divide the unit's. So top is a multiple of each of them, and the
+crop's maps are the whole's maps from row top / jump on: same pairs of rows in every pool, unit u
+now called u − top / jump. Every entry that the unit depends on has its own field inside the
+unit's, so the crop has it, too. Where such a field leaves the crop, it leaves the picture as well,
+and both see zeros. Entries whose zeros are only the crop's are none of these.
 """
 
 import numpy as np
@@ -47,7 +46,8 @@ from scratchnet.network import Network
 from scratchnet.receptive_field import ReceptiveField, receptive_field
 
 Box = tuple[int, int, int, int]
-SHOWN, ROUNDING = 0.99, 1e-5  # of a signal's magnitudes; of its largest one
+SHOWN = 0.99  # of a signal's magnitudes lie below the scale of its picture
+ROUNDING = 1e-5  # of the largest magnitude: what is smaller is no signal
 
 # What becomes of a signal g at a ReLU; the cache is its mask 1[x > 0].
 RULES = {

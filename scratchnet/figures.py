@@ -45,10 +45,23 @@ def enlarge(image: np.ndarray, times: int) -> np.ndarray:
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
+def side_near(size: int, side: int) -> int:
+    """Return at which size `to_side` shows ``size`` pixels.
+
+    Examples
+    --------
+    >>> side_near(40, 96), side_near(196, 96)
+    (80, 96)
+    """
+    return size * (side // size) if size <= side else side
+
+
 def to_side(image: np.ndarray, side: int) -> np.ndarray:
     """Bring a square picture near ``side`` pixels: enlarged by a whole number, or reduced to it."""
-    size = len(image)
-    return enlarge(image, side // size) if size <= side else resize_image(image, (side, side))
+    near = side_near(len(image), side)
+    if near < len(image):
+        return resize_image(image, (near, near))
+    return enlarge(image, near // len(image))
 
 
 def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
@@ -190,7 +203,8 @@ def fields_on_picture(
     key = []
     for n, (layer, box) in enumerate(boxes.items()):
         colour = COLOURS[n % len(COLOURS)]
-        _rectangle(canvas, [TIMES * (side - frame[m % 2]) for m, side in enumerate(box)], colour)
+        # top and bottom from the frame's top, left and right from its left
+        _rectangle(canvas, [TIMES * (side - frame[n % 2]) for n, side in enumerate(box)], colour)
         text = text_lines([f"{layer}: {fields[layer].size} px"], TEXT)
         key.append(row([np.full((len(text), TEXT, 3), colour, np.float32), text]))
     return _framed(row([canvas, _stack(key)]))

@@ -18,8 +18,8 @@ import numpy as np
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path to write to, which takes the place of ``path`` once all is written.
 
-    It lies in the same folder, so that taking its place is one step: whatever happens on the way
-    leaves an old file whole and nothing behind.
+    It lies in the same folder, so that taking its place is one step: a failure on the way leaves
+    an old file whole and nothing behind. (A process that is killed leaves a folder ``.saving-…``.)
     """
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:

@@ -6,6 +6,8 @@ for the memory is refused before it is decoded.
 """
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,10 @@ from scratchnet.files import replacing
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 25_000_000
 WHITE = (255, 255, 255)
+# What Pillow's decoders raise on damaged files.
+DAMAGED = (
+    OSError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error
+)  # fmt: skip
 
 
 def find_pictures(folder: str | os.PathLike) -> list[str]:
@@ -29,12 +35,18 @@ def find_pictures(folder: str | os.PathLike) -> list[str]:
     """
     from PIL import Image
 
-    folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ValueError(f"{folder}: no such folder of pictures")
     known = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
-    found = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in known]
-    names = [path.as_posix() for path in found if not any(part[0] == "." for part in path.parts)]
+    names = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "."]
+        within = Path(parent).relative_to(folder)
+        names += [
+            (within / name).as_posix()
+            for name in files
+            if name[0] != "." and Path(name).suffix.lower() in known
+        ]
     if not names:
         raise ValueError(f"{folder}: holds no picture ({', '.join(sorted(known))})")
     return sorted(names)
@@ -95,7 +107,7 @@ def load_image(
         raise ValueError(
             f"{path}: larger than Pillow opens at all (a decompression bomb?)"
         ) from None
-    except (OSError, SyntaxError, EOFError) as error:
+    except DAMAGED as error:
         raise ValueError(f"{path}: damaged or cut off ({error})") from None
 
 

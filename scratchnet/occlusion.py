@@ -4,7 +4,7 @@
 derivative. The unit's field is cut into cells of step × step pixels. For each cell, cover a square
 around it with the mean colour, which the network sees as 0, and compute the unit again ::
 
-    response_mn = |a_ijk(image) − a_ijk(image with the square of cell (m, n) covered)|
+    response_uv = |a_ijk(image) − a_ijk(image with the square of cell (u, v) covered)|
 
 Squares may be larger than cells (square ≥ step): a larger one hides whole parts of things, and is
 noticed where a few pixels are not; the cell is the middle of its square.
@@ -46,7 +46,7 @@ class OcclusionMap:
         First row of each square, and first column as well, counted from the first of the unit's
         field. Where squares are larger than cells, the first start before the field.
     square, step : int
-        Side of a square and of a cell, in pixels: cell (m, n) begins at row m·step of the field.
+        Side of a square and of a cell, in pixels: cell (u, v) begins at row u·step of the field.
     """
 
     response: np.ndarray
@@ -123,12 +123,12 @@ def occlusion_map(
     cols = [_within(start + field_left - left, square) for start in starts]
     response = np.zeros((len(starts), len(starts)))
     activation = a(part)
-    for m, n in np.ndindex(response.shape):
-        if part[rows[m], cols[n]].size:  # otherwise the square is outside the picture
+    for u, v in np.ndindex(response.shape):
+        if part[rows[u], cols[v]].size:  # otherwise the square is outside the picture
             covered = part.copy()
-            covered[rows[m], cols[n]] = MEAN_BGR[::-1]
-            # response_mn = |a − a_covered|
-            response[m, n] = abs(activation - a(covered))
+            covered[rows[u], cols[v]] = MEAN_BGR[::-1]
+            # response_uv = |a − a_covered|
+            response[u, v] = abs(activation - a(covered))
     return OcclusionMap(response, activation, starts, square, step)
 
 
@@ -146,7 +146,7 @@ def share_of_field(response: np.ndarray, part: float = 0.9) -> float:
     Parameters
     ----------
     response : ndarray
-        |a − a_covered| of cells of equal area.
+        |a − a_covered| of cells of equal area (those that the field's end cuts count as whole).
     part : float, default 0.9
         q, of the sum of all responses.
 

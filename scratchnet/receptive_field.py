@@ -1,24 +1,27 @@
-"""How much of the picture a unit sees (Zeiler & Fergus 2013 look at nothing else).
+"""How much of the picture a unit sees.
 
 A unit is one entry a_ijk of a layer's map. Its *receptive field* is the square of pixels that its
 value depends on. Along one axis, let unit u of a layer see the pixels
 
-    u·j − p  …  u·j − p + r − 1            r size, j jump, p padding
+    u·jump − p  …  u·jump − p + r − 1            r size, p padding
 
 and let the next layer have windows of size n, stride s and padding q: its unit u sees the units
-u·s − q … u·s − q + n − 1 below. The first of those begins at pixel (u·s − q)·j − p, and the last
-begins (n − 1)·j pixels later. So, from a picture's own r = 1, j = 1, p = 0, layer by layer ::
+u·s − q … u·s − q + n − 1 below. The first of those begins at pixel (u·s − q)·jump − p, and the
+last begins (n − 1)·jump pixels later. So, from a picture's own r = 1, jump = 1, p = 0, layer by
+layer ::
 
-    p ← p + q·j
-    r ← r + (n − 1)·j
-    j ← j·s
+    p ← p + q·jump
+    r ← r + (n − 1)·jump
+    jump ← jump·s
 
-Deeper units see more because r grows by (n − 1)·j, and j doubles at every pool. This is the
-*theoretical* field: no pixel outside it has any influence. Pixels near its middle have the most,
-since more ways lead from them to the unit.
+Deeper units see more because r grows by (n − 1)·jump, and the jump doubles at every pool. This is
+the *theoretical* field: no pixel outside it has any influence. Pixels near its middle have the
+most, since more ways lead from them to the unit.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from scratchnet.network import Network
 
@@ -32,7 +35,7 @@ class ReceptiveField:
     size : int
         r: side of the square, in pixels.
     jump : int
-        j: pixels between the fields of neighbouring units.
+        Pixels between the fields of neighbouring units.
     start : int
         −p: first pixel that unit 0 sees; negative, as the field begins in the padding.
     """
@@ -49,11 +52,11 @@ class ReceptiveField:
         top, left = row * self.jump + self.start, col * self.jump + self.start
         return top, left, top + self.size, left + self.size
 
-    def middle(self, position):
+    def middle(self, position: np.ndarray | float) -> np.ndarray | float:
         """Return the middle of the fields of units at these rows (or columns), in pixels."""
         return position * self.jump + self.start + self.size / 2
 
-    def position(self, middle):
+    def position(self, middle: np.ndarray | float) -> np.ndarray | float:
         """Return the rows (or columns), in fractions, of units whose fields have that middle."""
         return (middle - self.start - self.size / 2) / self.jump
 
@@ -78,10 +81,10 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
     >>> receptive_field(VGG.load(), "conv5_3")
     ReceptiveField(size=196, jump=16, start=-90)
     """
-    r, j, p = 1, 1, 0
+    r, jump, p = 1, 1, 0
     for passed in network.layers[: network.depth([layer])]:
         n, s, q = passed.window
-        p += q * j
-        r += (n - 1) * j
-        j *= s
-    return ReceptiveField(r, j, -p)
+        p += q * jump
+        r += (n - 1) * jump
+        jump *= s
+    return ReceptiveField(r, jump, -p)

@@ -15,27 +15,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.network import Network
-from scratchnet.receptive_field import ReceptiveField, receptive_field
-from scratchnet.top_patches import (
-    NOT_YET,
-    UNREADABLE,
-    ScanSettings,
-    TopPatches,
-    file_hash,
-    working_picture,
+from scratchnet.scan_settings import ScanSettings, file_hash
+from scratchnet.scan_worker import (
+    Found,
+    Task,
+    fields_of,
+    load_network,
+    nothing_found,
+    scan_pictures,
 )
-from scratchnet.units import Strongest, strongest_positions
-from scratchnet.vgg import VGG
-from scratchnet.weights import digest, load_weights
+from scratchnet.top_patches import NOT_YET, UNREADABLE, TopPatches
+from scratchnet.units import Strongest
 
 PICTURES_PER_TASK = 4
 SAVE_EVERY = 30  # seconds
@@ -52,88 +48,13 @@ class ScanProgress(NamedTuple):
     skipped: list[str]
 
 
-class Task(NamedTuple):
-    """A few pictures (number, path) for a worker, and how to look at them.
-
-    ``at_least`` is for each layer and channel the k-th strongest value so far, (C,): what is below
-    it has no chance.
-    """
-
-    pictures: list[tuple[int, str]]
-    settings: ScanSettings
-    at_least: dict[str, np.ndarray]
-    weights: str | None
-    network: str
-    threads: int
-
-
-@dataclass
-class Found:
-    """What a worker found; sizes and hashes by the pictures' numbers."""
-
-    strongest: dict[str, Strongest]
-    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    hashes: dict[int, bytes] = field(default_factory=dict)
-    skipped: dict[int, str] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=1)
-def _network(weights: str | None, threads: int) -> tuple[Network, str]:
-    """Return the network and its hash: a worker loads it once for all its tasks."""
-    architecture, parameters = load_weights(weights)
-    return VGG(parameters, architecture=architecture, threads=threads), digest(parameters)
-
-
-def scan_pictures(task: Task) -> Found:
-    """Find the strongest positions in a few pictures: what a worker does.
-
-    Raises
-    ------
-    ValueError
-        If the worker's weight file is another than the one that the scan began with.
-    """
-    network, sha256 = _network(task.weights, task.threads)
-    if sha256 != task.network:
-        raise ValueError(f"{task.weights}: a worker has other weights there than the scan")
-    settings = task.settings
-    found = Found(_nothing(network, settings))
-    fields = _fields(network, settings)
-    for number, path in task.pictures:
-        try:
-            images = [working_picture(path, settings.size, scale) for scale in settings.scales]
-            found.hashes[number] = file_hash(path)
-        except (OSError, ValueError) as error:
-            found.skipped[number] = str(error)
-            continue
-        found.sizes[number] = images[0].shape[:2]
-        maps = [network.forward(image, settings.layers)[0] for image in images]
-        for layer in settings.layers:
-            here = strongest_positions(
-                [activations.pop(layer) for activations in maps],
-                fields[layer],
-                scales=settings.scales,
-                picture=number,
-                count=settings.per_picture,
-                spacing=settings.spacing,
-                at_least=task.at_least[layer],
-            )
-            found.strongest[layer] = found.strongest[layer].merge(here)
-    return found
-
-
-def _fields(network: Network, settings: ScanSettings) -> dict[str, ReceptiveField]:
-    return {layer: receptive_field(network, layer) for layer in settings.layers}
-
-
-def _nothing(network: Network, settings: ScanSettings) -> dict[str, Strongest]:
-    """Return for each layer what has been found before the first picture."""
-    shapes = network.output_shapes(settings.size, settings.size)
-    return {layer: Strongest.empty(shapes[layer][2], settings.k) for layer in settings.layers}
-
-
-def _begin(names: Sequence[str], settings: ScanSettings, weights, threads: int) -> TopPatches:
+def _begin(
+    names: Sequence[str], settings: ScanSettings, weights: str | None, threads: int
+) -> TopPatches:
     """Return the scan before its first picture."""
-    network, sha256 = _network(weights, threads)
+    if not names:
+        raise ValueError("got no picture to scan")
+    network, sha256 = load_network(weights, threads)
     side = max(1, round(settings.size * settings.scales[0]))
     network.check_image((side, side, 3), settings.layers)
     names = sorted(set(names))
@@ -143,29 +64,45 @@ def _begin(names: Sequence[str], settings: ScanSettings, weights, threads: int) 
         names,
         np.zeros((len(names), 32), np.uint8),
         np.full((len(names), 2), NOT_YET, np.int32),
-        _fields(network, settings),
-        _nothing(network, settings),
+        fields_of(network, settings),
+        nothing_found(network, settings),
     )
 
 
-def _go_on(begun: TopPatches, output: Path, partial: Path) -> TopPatches:
+def _go_on(begun: TopPatches, folder: Path, output: Path) -> TopPatches:
     """Return how far the same scan got before; raises ValueError where another one was saved."""
-    for path in (output, partial):
+    if (saved := saved_scan(output)) is None:
+        return begun
+    difference = saved.same_scan(begun)
+    read = np.flatnonzero(saved.sizes[:, 0] > 0)
+    if not difference and len(read):
+        # A folder of the same names must not be taken for the one that was scanned.
+        first = folder / saved.names[read[0]]
+        if not first.is_file() or file_hash(first) != saved.hashes[read[0]].tobytes():
+            difference = "it is of other pictures"
+    if difference:
+        raise ValueError(
+            f"{output}: holds another scan: {difference}; give the same flags and pictures again, "
+            "or another name"
+        )
+    return saved
+
+
+def saved_scan(output: str | os.PathLike) -> TopPatches | None:
+    """Return what is saved of a scan, finished or not; None if there is nothing."""
+    for path in (Path(output), partial_file(output)):
         if path.exists():
-            saved = TopPatches.load(path)
-            if difference := saved.same_scan(begun):
-                raise ValueError(
-                    f"{path}: holds another scan: {difference}; choose another output, or delete it"
-                )
-            return saved
-    return begun
+            return TopPatches.load(path)
+    return None
 
 
-def _tasks(
-    folder: str | os.PathLike, top: TopPatches, weights: str | None, threads: int
-) -> Iterator[Task]:
+def partial_file(output: str | os.PathLike) -> Path:
+    """Return where a scan that is under way is saved."""
+    return Path(output).with_name(Path(output).name + ".partial")
+
+
+def _tasks(folder: Path, top: TopPatches, weights: str | None, threads: int) -> Iterator[Task]:
     """Yield the pictures that have not been looked at, a few at a time."""
-    folder = Path(folder).absolute()  # a worker may have been started elsewhere
     numbers = np.flatnonzero(~top.scanned)
     for start in range(0, len(numbers), PICTURES_PER_TASK):
         few = numbers[start : start + PICTURES_PER_TASK]
@@ -260,15 +197,19 @@ def scan(
     Raises
     ------
     FileNotFoundError, ValueError
-        For an unknown layer, a size too small for it, a weight file or a saved scan that can't
-        be read or is another one; with ``strict``, for a picture.
+        For an unknown layer, a size too small for it, no picture or no folder for the output, a
+        weight file or a saved scan that can't be read or is another one; for a picture that is
+        there, but not where a worker looks; with ``strict``, for any that can't be read.
     """
-    output = Path(output)
-    partial = output.with_name(output.name + ".partial")
-    top = _go_on(_begin(names, settings, weights, threads), output, partial)
+    # A worker may have been started in another folder.
+    folder, output, partial = Path(folder).absolute(), Path(output), partial_file(output)
+    if not output.parent.is_dir():
+        raise ValueError(f"{output}: there is no folder {output.parent}")
+    top = _go_on(_begin(names, settings, weights, threads), folder, output)
     callback = callback or (lambda progress: None)
     callback(ScanProgress(int(top.scanned.sum()), len(top.names), []))
     if output.exists() and top.scanned.all():
+        partial.unlink(missing_ok=True)
         return top
     saved, change = time.monotonic(), None
     with nullcontext(executor) if executor else ThreadPoolExecutor(1) as workers:
@@ -277,6 +218,9 @@ def scan(
                 skipped = list(found.skipped.values())
                 if strict and skipped:
                     raise ValueError(skipped[0])
+                for path in (folder / top.names[number] for number in found.missing):
+                    if path.is_file():
+                        raise ValueError(f"{path}: a worker does not find it: is it there for all?")
                 change = _change(top, found)
                 _apply(top, change)
                 callback(ScanProgress(int(top.scanned.sum()), len(top.names), skipped))

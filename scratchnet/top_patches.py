@@ -18,7 +18,6 @@ LAYER attributes       int               ``size``, ``jump``, ``start`` of the re
 ====================== ================= ====================================================
 """
 
-import hashlib
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,61 +26,12 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.files import new_hdf5, open_hdf5, read_attribute, read_dataset, write_dataset
-from scratchnet.images import fit_short_side, load_image, resize_image
 from scratchnet.receptive_field import ReceptiveField
+from scratchnet.scan_settings import ScanSettings, file_hash, working_picture
 from scratchnet.units import NONE, Strongest
 
-LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
-LONGEST = 8  # of a picture: long side / short side
 NOT_YET, UNREADABLE = -1, 0  # sizes
 GROUP = "pictures"
-
-
-@dataclass(frozen=True)
-class ScanSettings:
-    """What is looked for.
-
-    Attributes
-    ----------
-    layers : tuple of str
-    k : int
-        How many patches for each channel.
-    per_picture : int
-        How many of them from one picture at most.
-    spacing : float
-        How far apart patches of one picture are at least, in sizes of the field.
-    size : int
-        Short side of a picture at scale 1, in pixels.
-    scales : tuple of float
-        Every picture is looked at in these sizes, as multiples of ``size``.
-
-    Raises
-    ------
-    ValueError
-        For a number that is out of range, no layer or scale, or one that is named twice.
-    """
-
-    layers: tuple[str, ...] = LAYERS
-    k: int = 9
-    per_picture: int = 3
-    spacing: float = 0.5
-    size: int = 224
-    scales: tuple[float, ...] = (1.0,)
-
-    def __post_init__(self):
-        for name in ("k", "per_picture", "size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}, wanted at least 1")
-        if not 0 <= self.spacing < np.inf:
-            raise ValueError(f"spacing: got {self.spacing}, wanted a number of at least 0")
-        for name in ("layers", "scales"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name}: got {values}, wanted at least one, and none twice")
-        if not all(0.1 <= scale <= 10 for scale in self.scales):
-            raise ValueError(f"scales: got {self.scales}, wanted numbers from 0.1 to 10")
-        object.__setattr__(self, "scales", tuple(sorted(map(float, self.scales))))
-        object.__setattr__(self, "spacing", float(self.spacing))
 
 
 class Patch(NamedTuple):
@@ -92,33 +42,6 @@ class Patch(NamedTuple):
     scale: float
     position: tuple[int, int]
     box: tuple[int, int, int, int]
-
-
-def file_hash(path: str | os.PathLike) -> bytes:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).digest()
-
-
-def working_picture(path: str | os.PathLike, size: int, scale: float = 1.0) -> np.ndarray:
-    """Read a picture as the network is to see it.
-
-    Its short side is ``size`` · ``scale`` pixels and nothing is cut off. A picture that has that
-    size already is left as it is; others are resampled, small ones enlarged.
-
-    Returns
-    -------
-    image : ndarray of float32, (H, W, 3)
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `load_image` does, and if it is more than 8 times as long as it is wide.
-    """
-    image = load_image(path)
-    height, width = image.shape[:2]
-    if max(height, width) > LONGEST * min(height, width):
-        raise ValueError(f"{path}: {height}×{width} is more than {LONGEST} times as long as wide")
-    return resize_image(image, fit_short_side(image.shape, max(1, round(size * scale))))
 
 
 @dataclass
@@ -198,17 +121,34 @@ class TopPatches:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such picture; is {folder} the folder scanned?")
         if file_hash(path) != self.hashes[number].tobytes():
-            raise ValueError(f"{path}: has changed since it was scanned; scan the folder again")
+            raise ValueError(
+                f"{path}: is not the picture that was scanned; delete the file of patches and "
+                "scan again"
+            )
         return working_picture(path, self.settings.size, scale)
 
+    def is_whole(self, patch: Patch) -> bool:
+        """Tell whether a patch lies wholly inside its picture."""
+        height, width = np.round(self.sizes[patch.picture] * patch.scale)
+        top, left, bottom, right = patch.box
+        return bool(min(top, left) >= 0 and bottom <= height and right <= width)
+
     def same_scan(self, other: "TopPatches") -> str | None:
-        """Return None if both are of the same pictures, network and settings; else what differs."""
+        """Return None if both are of the same pictures, network and settings; else what differs.
+
+        Pictures are compared by name.
+        """
         for name in (field.name for field in fields(ScanSettings)):
             ours, theirs = getattr(self.settings, name), getattr(other.settings, name)
             if ours != theirs:
                 return f"its {name} is {ours}, not {theirs}"
         if self.network != other.network:
             return "its network has other weights"
+        shapes = (
+            {layer: s.value.shape for layer, s in top.strongest.items()} for top in (self, other)
+        )
+        if self.fields != other.fields or next(shapes) != next(shapes):
+            return "its layers are those of another network"
         return None if self.names == other.names else "it is of other pictures"
 
     def save(self, path: str | os.PathLike) -> None:

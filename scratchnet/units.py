@@ -10,14 +10,15 @@ from then on a position of that picture counts only at a distance from all those
 
     max(|Δi|, |Δj|) · jump ≥ spacing · size          (spacing = ½: at least half a field apart)
 
-and only if the unit fires there, a_ijk > 0. Equal values go by picture, row, column.
+and only if the unit fires there, a_ijk > 0. Equal values go by picture, row, column. Of one
+picture no more than a few positions are kept, so that it can't fill all places by itself.
 
 A picture may be looked at in several sizes, its *scales*. A field's middle and size are then
 counted in pixels of scale 1, which are those of the scaled picture divided by the scale, and of
 two fields of different size the larger one sets the distance.
 
-Each picture thus gives a few candidates by itself (`strongest_positions`), and the k best of all
-are the k best of the k best of any two halves (`Strongest.merge`): so memory does not grow with
+Each picture thus gives a few candidates by itself (`strongest_positions`), and the K best of all
+are the K best of the K best of any two halves (`Strongest.merge`): so memory does not grow with
 the number of pictures, and neither their order nor who scanned which changes the result.
 """
 
@@ -30,7 +31,7 @@ from scratchnet.layers import MEAN_BGR
 from scratchnet.receptive_field import ReceptiveField
 
 NONE = -1  # the picture of a place that is empty
-HAIR = 1e-6  # px: rounding decides nothing about a distance that is exactly right
+HAIR = 1e-6  # px: a distance equal to the spacing is far enough, whatever rounding does
 
 
 @dataclass
@@ -39,13 +40,13 @@ class Strongest:
 
     Attributes
     ----------
-    value : ndarray of float32, (C, k)
+    value : ndarray of float32, (C, K)
         a_ijk; 0 where there is none.
-    picture : ndarray of int32, (C, k)
+    picture : ndarray of int32, (C, K)
         Which picture; −1 where there is none.
-    scale : ndarray of float64, (C, k)
+    scale : ndarray of float64, (C, K)
         In which of the picture's scales.
-    position : ndarray of int32, (C, k, 2)
+    position : ndarray of int32, (C, K, 2)
         Row i and column j in the layer's map.
     """
 
@@ -55,13 +56,13 @@ class Strongest:
     position: np.ndarray
 
     @classmethod
-    def empty(cls, channels: int, k: int) -> "Strongest":
+    def empty(cls, channels: int, places: int) -> "Strongest":
         """Return one that holds nothing yet."""
         return cls(
-            np.zeros((channels, k), np.float32),
-            np.full((channels, k), NONE, np.int32),
-            np.zeros((channels, k)),
-            np.zeros((channels, k, 2), np.int32),
+            np.zeros((channels, places), np.float32),
+            np.full((channels, places), NONE, np.int32),
+            np.zeros((channels, places)),
+            np.zeros((channels, places, 2), np.int32),
         )
 
     def merge(self, other: "Strongest") -> "Strongest":
@@ -79,7 +80,7 @@ class Strongest:
         )
 
     def boxes(self, field: ReceptiveField) -> np.ndarray:
-        """Return (C, k, 4): top, left, bottom, right of each patch, not clipped.
+        """Return (C, K, 4): top, left, bottom, right of each patch, not clipped.
 
         In pixels of the picture at that scale; 0 where there is none.
         """
@@ -114,8 +115,13 @@ def strongest_positions(
     spacing : float
         How far apart, in sizes of the field.
     at_least : ndarray, (C,), or float
-        Channels that nowhere reach this are left empty: whoever has k stronger positions already
-        saves the work.
+        Only channels that reach this are searched: who has K stronger positions already passes
+        the weakest of them. (One as strong may still win, by its picture's number.)
+
+    Returns
+    -------
+    found : Strongest
+        With ``count`` places.
 
     Examples
     --------
@@ -128,31 +134,42 @@ def strongest_positions(
     found = Strongest.empty(maps[0].shape[2], count)
     of_rows = [a.max(axis=1) for a in maps]  # (H, C) each: the largest of each row
     largest = np.max([of_row.max(axis=0) for of_row in of_rows], axis=0)
-    counting = np.flatnonzero((largest > 0) & (largest >= at_least))
+    searched = np.flatnonzero((largest > 0) & (largest >= at_least))
     # copies, with these channels alone: what has been taken will be struck out in them
-    maps = [np.take(a, counting, axis=2) for a in maps]
-    of_rows = [of_row[:, counting] for of_row in of_rows]
-    channels, factors = np.arange(len(counting)), np.asarray(scales, float)
-    for n in range(count):
-        # argmax returns the first of equals: ties go by scale, then row, then column
-        s = np.argmax([of_row.max(axis=0) for of_row in of_rows], axis=0)
-        position = np.zeros((len(channels), 2), np.int32)
-        value = np.zeros(len(channels), np.float32)
-        for t, (a, of_row) in enumerate(zip(maps, of_rows, strict=True)):
-            c = channels[s == t]
-            row = of_row[:, c].argmax(axis=0)
-            position[c] = np.stack([row, a[row, :, c].argmax(axis=1)], axis=1)
-            value[c] = of_row[row, c]
+    maps = [np.take(a, searched, axis=2) for a in maps]
+    of_rows = [of_row[:, searched] for of_row in of_rows]
+    scales = np.asarray(scales, float)
+    for place in range(count):
+        value, scale, position = _largest(maps, of_rows, scales)
         fires = value > 0
-        k = counting[fires]
-        found.value[k, n], found.picture[k, n] = value[fires], picture
-        found.scale[k, n], found.position[k, n] = factors[s][fires], position[fires]
-        if n + 1 < count:
-            middle = field.middle(position) / factors[s][:, None]  # (C, 2), in px of scale 1
-            for a, of_row, scale in zip(maps, of_rows, factors, strict=True):
-                reach = spacing * field.size / np.minimum(scale, factors[s]) - HAIR
-                _strike_out(a, of_row, middle * scale, np.maximum(reach, HAIR) * scale, field)
+        k = searched[fires]
+        found.value[k, place], found.picture[k, place] = value[fires], picture
+        found.scale[k, place], found.position[k, place] = scale[fires], position[fires]
+        if place + 1 < count:
+            middle = field.middle(position) / scale[:, None]  # (C, 2), in px of scale 1
+            for a, of_row, its_scale in zip(maps, of_rows, scales, strict=True):
+                reach = spacing * field.size / np.minimum(scale, its_scale) - HAIR
+                reach = np.maximum(reach, HAIR) * its_scale
+                _strike_out(a, of_row, middle * its_scale, reach, field)
     return found
+
+
+def _largest(
+    maps: Sequence[np.ndarray], of_rows: Sequence[np.ndarray], scales: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each channel's largest value, (C,), its scale, (C,), and its position, (C, 2).
+
+    ``of_rows`` are the largest values of each row, (H, C). argmax returns the first of equals: so
+    ties go by scale, then row, then column.
+    """
+    winner = np.argmax([of_row.max(axis=0) for of_row in of_rows], axis=0)  # which of the maps
+    value, position = np.zeros(len(winner), np.float32), np.zeros((len(winner), 2), np.int32)
+    for n, (a, of_row) in enumerate(zip(maps, of_rows, strict=True)):
+        k = np.flatnonzero(winner == n)
+        row = of_row[:, k].argmax(axis=0)
+        value[k] = of_row[row, k]
+        position[k] = np.stack([row, a[row, :, k].argmax(axis=1)], axis=1)
+    return value, scales[winner], position
 
 
 def _strike_out(

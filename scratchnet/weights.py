@@ -42,7 +42,7 @@ def digest(parameters: Parameters) -> str:
 
 
 def random_parameters(architecture: str = "vgg16", seed: int = 0) -> Parameters:
-    """Return the parameters of a network that has learnt nothing, to compare with.
+    """Return the parameters of a network that has learned nothing, to compare with.
 
     Kernels are normal with variance 2 / (9 C_in), which keeps the size of activations about the
     same from layer to layer (He et al. 2015); biases are 0.

@@ -12,8 +12,18 @@ from pathlib import Path
 from command_line import Parser, positive  # first: it holds BLAS to one thread
 from scanning import Pictures, add_scan_flags, make_room, reported, run_scan, tqdm
 
+import numpy as np  # isort: skip
+
 from scratchnet import VGG
-from scratchnet.atlas import VIEW_SIDE, AtlasLayer, AtlasPatch, AtlasUnit, atlas_html, save_atlas
+from scratchnet.atlas import (
+    GRID,
+    VIEW_SIDE,
+    AtlasLayer,
+    AtlasPatch,
+    AtlasUnit,
+    atlas_html,
+    save_atlas,
+)
 from scratchnet.deconvnet import explain_patch
 from scratchnet.figures import view
 from scratchnet.top_patches import Patch, TopPatches
@@ -24,13 +34,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add("--output", type=Path, default=Path("outputs/atlas.html"), metavar="FILE", help="the page")
-    add("--units", type=positive, default=64, metavar="N", help="units of each layer, at most")
-    add("--title", default="VGG-16: an atlas of units", metavar="TEXT", help="of the page")
+    add("--units-per-layer", type=positive, default=64, metavar="N", help="at most")
+    add("--title", default="An atlas of units", metavar="TEXT", help="of the page")
     add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
-    arguments = parser.parse_args()
-    if arguments.k > 9:
-        parser.error(f"--k {arguments.k}: a card of the atlas has room for 9")
-    return arguments
+    return parser.parse_args()
 
 
 class Sources:
@@ -39,14 +46,15 @@ class Sources:
     def __init__(self, top: TopPatches, pictures: Pictures):
         self.top, self.pictures = top, pictures
         self.numbers: dict[tuple[int, float], int] = {}
-        self.named: list[tuple[str, object]] = []
+        self.named: list[tuple[str, np.ndarray]] = []
 
     def number(self, patch: Patch) -> int:
         """Return the number of a patch's picture, at its scale."""
         key = patch.picture, patch.scale
         if key not in self.numbers:
             self.numbers[key] = len(self.named)
-            self.named.append((self.top.names[patch.picture], self.pictures(patch)))
+            image = np.rint(self.pictures(patch)).astype(np.uint8)
+            self.named.append((self.top.names[patch.picture], image))
         return self.numbers[key]
 
 
@@ -61,8 +69,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, and make the page."""
     make_room(arguments.output)
     top = run_scan(arguments)
+    if top.settings.k > GRID**2:
+        raise ValueError(f"k {top.settings.k}: a card of the atlas has room for {GRID**2} patches")
     network, sources = VGG.load(arguments.weights), Sources(top, Pictures(top, arguments.images))
-    chosen = {layer: sorted(top.strongest_channels(layer, arguments.units)) for layer in top.fields}
+    chosen = {
+        layer: sorted(top.strongest_channels(layer, arguments.units_per_layer))
+        for layer in top.fields
+    }
     layers = []
     with tqdm(total=sum(map(len, chosen.values())), unit="unit") as bar:
         for layer, channels in chosen.items():

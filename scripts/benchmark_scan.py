@@ -31,7 +31,7 @@ def peak_memory() -> int:
 def scan_here(folder: Path, names: list[str]) -> None:
     """Scan in this process, with one thread, and forget the result."""
     from scratchnet.scan import scan
-    from scratchnet.top_patches import ScanSettings
+    from scratchnet.scan_settings import ScanSettings
 
     with tempfile.TemporaryDirectory() as place:
         scan(folder, names, ScanSettings(), Path(place, "patches.h5"))
@@ -62,7 +62,7 @@ def pytorch_seconds(folder: Path, names: list[str]) -> float:
     import torch
     from pytorch_peer import PyTorchVGG, to_torch
 
-    from scratchnet.top_patches import LAYERS, ScanSettings, working_picture
+    from scratchnet.scan_settings import LAYERS, ScanSettings, working_picture
 
     network, size = PyTorchVGG(), ScanSettings().size
     pictures = [to_torch(working_picture(folder / name, size)) for name in names]
@@ -80,7 +80,7 @@ def our_seconds(folder: Path, names: list[str], processes: int, threads: int) ->
     from multiprocessing import get_context
 
     from scratchnet.scan import scan
-    from scratchnet.top_patches import ScanSettings
+    from scratchnet.scan_settings import ScanSettings
 
     with (
         ProcessPoolExecutor(processes, get_context("spawn")) as workers,

@@ -3,7 +3,8 @@
 For a style picture and a layer: the pairs of channels that fire together most, measured against
 how much each fires by itself; and which channels and pairs make up most of the style loss between
 --content and --style. Every channel is shown by its strongest patches (--images, scanned if need
-be) and by where it fires. Saves two figures (…_pairs.png, …_loss.png) and the tables (….md).
+be) and by where it fires. Saves two figures (…_pairs.png, …_loss.png) and the tables (….md). Both
+pictures are looked at in the size of the scan; scripts/transfer.py weighs five layers.
 """
 
 import argparse
@@ -31,12 +32,14 @@ from scratchnet.figures import (
     enlarge,
     own_scale_panels,
     row,
+    side_near,
     spotlight,
     to_side,
     unit_sheet,
 )
 from scratchnet.files import replacing
-from scratchnet.top_patches import working_picture
+from scratchnet.images import resize_image
+from scratchnet.scan_settings import read_picture, working_size
 from scratchnet.units import crop
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures
@@ -84,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md",
     )
-    add_scan_flags(parser, "--patches", None, one_layer=True)  # fmt: skip
+    add_scan_flags(parser, "--patches", None, without=("layers",))  # fmt: skip
     arguments = parser.parse_args()
     if not arguments.layer.startswith("relu"):
         parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
@@ -108,7 +111,7 @@ class Channels:
             to_side(crop(self.pictures(patch), patch.box), SIDE)
             for patch in self.top.patches(self.layer, channel)
         ]
-        side = len(patches[0]) if patches else SIDE
+        side = side_near(self.top.fields[self.layer].size, SIDE)
         return unit_sheet(patches, self.top.settings.k, side)
 
 
@@ -126,7 +129,8 @@ def lit(picture: np.ndarray, light: np.ndarray, full: float) -> np.ndarray:
 
 def brightest(*lights: np.ndarray) -> float:
     """Return the light that shows a picture as it is: few activations are larger."""
-    return max(float(np.quantile(light, 0.99)) for light in lights)
+    fires = np.concatenate([light[light > 0] for light in lights])
+    return float(np.quantile(fires, 0.99)) if fires.size else 0.0
 
 
 def pair_panels(pairs: list[Pair], channels: Channels, style, a) -> list[Panel]:
@@ -194,10 +198,12 @@ def tables(arguments, strong: list[Pair], adding: list[Pair], contributions, D) 
 def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, measure and draw."""
     make_room(arguments.output)
-    content, style = (
-        working_picture(path, arguments.size) for path in (arguments.content, arguments.style)
-    )
+    content, style = (read_picture(path) for path in (arguments.content, arguments.style))
     top = run_scan(arguments)
+    content, style = (
+        resize_image(image, working_size(image.shape, top.settings.size))
+        for image in (content, style)
+    )
     network, layer = VGG.load(arguments.weights), arguments.layer
     # sums of many squares: in float64
     a_C, a_S = (

@@ -1,10 +1,11 @@
 """Show what in its strongest patches excites a unit, and how far such pictures can be trusted.
 
 Starts from the patches that top_patches.py finds (and finds them, if they are not there). Saves
-beside them: the panels of units with each patch's deconvnet view (…_deconvnet.png); the three rules
-for a patch of each layer, beside the same in a network with random weights (…_control.png); which
-part of the field matters if it is covered (…_occlusion.png), and the table of that by layer
-(…_occlusion.md).
+beside them:
+…_deconvnet.png  five panels of units, each patch beside its deconvnet view
+…_control.png    the three rules for a patch of each layer, and in a network with random weights
+…_occlusion.png  which part of a patch matters, by covering one square after the other
+…_occlusion.md   the table of that: theoretical and effective field by layer
 """
 
 import argparse
@@ -27,12 +28,22 @@ import numpy as np  # isort: skip
 
 from scratchnet import VGG, save_image
 from scratchnet.deconvnet import RULES, explain_patch
-from scratchnet.figures import Panel, own_scale_panels, sheet, spotlight, to_side, unit_sheet, view
+from scratchnet.figures import (
+    Panel,
+    enlarge,
+    own_scale_panels,
+    sheet,
+    side_near,
+    spotlight,
+    to_side,
+    unit_sheet,
+    view,
+)
 from scratchnet.files import replacing
 from scratchnet.occlusion import occlusion_map, share_of_field, square_and_step
 from scratchnet.top_patches import Patch, TopPatches
 from scratchnet.units import crop
-from scratchnet.weights import random_parameters
+from scratchnet.weights import load_weights, random_parameters
 
 SIDE, LARGE = 96, 200  # px: of a patch in the figures
 GAP = 12
@@ -53,7 +64,7 @@ CAPTIONS = {
 }
 
 
-class Unit(NamedTuple):
+class Example(NamedTuple):
     """A channel and one of its patches."""
 
     layer: str
@@ -83,7 +94,7 @@ def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
                     signal = explain_patch(network, image, layer, patch.position, channel)
                     patches.append(to_side(crop(image, patch.box), SIDE))
                     views.append(view(signal, SIDE))
-                side = len(patches[0]) if patches else SIDE
+                side = side_near(top.fields[layer].size, SIDE)
                 sheets = [unit_sheet(shown, k, side) for shown in (patches, views)]
                 pairs.append(sheet(sheets, 2, GAP // 2))
                 bar.update()
@@ -91,9 +102,8 @@ def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
             yield Panel(layer, lines, sheet(pairs, 3, 2 * GAP))
 
 
-def control_panels(network, units: list[Unit], pictures) -> Iterator[Panel]:
+def control_panels(network, control, units: list[Example], pictures) -> Iterator[Panel]:
     """Yield for a patch of each layer what each rule shows, trained and with random weights."""
-    control = VGG(random_parameters())
     for layer, channel, patch in tqdm(units, unit="layer", desc="control"):
         image = pictures(patch)
         shown = [to_side(crop(image, patch.box), LARGE)]
@@ -105,19 +115,21 @@ def control_panels(network, units: list[Unit], pictures) -> Iterator[Panel]:
         yield Panel(f"{layer}, unit {channel}", [], sheet(shown, len(shown), GAP))
 
 
-def whole_patches(top: TopPatches, layer: str, count: int) -> list[Unit]:
+def whole_patches(top: TopPatches, layer: str, count: int) -> list[Example]:
     """Return the strongest channels of a layer that have a patch wholly inside its picture."""
-    units = []
+    examples = []
     for channel in top.strongest_channels(layer, len(top.strongest[layer].value)):
-        for patch in top.patches(layer, channel):
-            H, W = np.round(top.sizes[patch.picture] * patch.scale)
-            top_, left, bottom, right = patch.box
-            if top_ >= 0 and left >= 0 and bottom <= H and right <= W:
-                units.append(Unit(layer, channel, patch))
-                break
-        if len(units) == count:
-            break
-    return units
+        whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
+        if whole and len(examples) < count:
+            examples.append(Example(layer, channel, whole[0]))
+    return examples
+
+
+def lit(piece: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
+    """Show a patch where its responses are; each is for a cell of step × step pixels."""
+    size = len(piece)
+    light = enlarge(response[:, :, None], step)[:size, :size, 0]
+    return spotlight(piece, light)
 
 
 def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel, str]]:
@@ -133,8 +145,8 @@ def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel
                     network, image, layer, patch.position, channel, square=square, step=step
                 ).response
                 shares.append(share_of_field(response, PART))
-                piece = to_side(crop(image, patch.box), LARGE)
-                shown += [piece, spotlight(piece, response)]
+                piece = crop(image, patch.box)
+                shown += [to_side(piece, LARGE), to_side(lit(piece, response, step), LARGE)]
                 bar.update()
             if not whole:
                 continue
@@ -152,7 +164,11 @@ def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel
 def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, and draw."""
     top = run_scan(arguments)
-    network = VGG.load(arguments.weights)
+    architecture, learned = load_weights(arguments.weights)
+    network, control = (
+        VGG(parameters, architecture=architecture)
+        for parameters in (learned, random_parameters(architecture))
+    )
     pictures, units = Pictures(top, arguments.images), chosen_units(top, arguments)
 
     def save(kind: str, panels: list[Panel]) -> None:
@@ -164,11 +180,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     save("deconvnet", list(deconvnet_panels(top, network, units, pictures)))
     first = [
-        Unit(layer, channels[0], top.patches(layer, channels[0])[0])
+        Example(layer, channels[0], top.patches(layer, channels[0])[0])
         for layer, channels in units.items()
         if channels and top.patches(layer, channels[0])
     ]
-    save("control", list(control_panels(network, first, pictures)))
+    save("control", list(control_panels(network, control, first, pictures)))
     measured = list(occlusion_panels(top, network, pictures, arguments.occluded))
     save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(

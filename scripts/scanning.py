@@ -5,18 +5,21 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 
-from command_line import positive  # first: it holds BLAS to one thread
+from command_line import available_memory, positive  # first: it holds BLAS to one thread
 from draw_styles import STYLES
 
 import numpy as np  # isort: skip
 
 from scratchnet.images import find_pictures
-from scratchnet.scan import ScanProgress, scan
-from scratchnet.top_patches import Patch, ScanSettings, TopPatches
+from scratchnet.scan import ScanProgress, saved_scan, scan
+from scratchnet.scan_settings import ScanSettings
+from scratchnet.top_patches import Patch, TopPatches
 from scratchnet.workspace import available_cores
 
 try:
@@ -30,6 +33,7 @@ IMAGES = Path(__file__).parent / "images"
 NOT_PHOTOGRAPHS = {*STYLES, "starry_night"}  # among them
 DEFAULT = ScanSettings()
 UNITS_PER_LAYER = 9
+WORKER = 7e8  # bytes that a worker takes
 
 
 def unit_choice(text: str) -> tuple[str, list[int]]:
@@ -51,12 +55,24 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(map(float, names(text)))
 
 
+# name: how it is read, metavar, help; the defaults are those of ScanSettings
+SETTINGS = {
+    "layers": (names, "A,B", "layers to look at"),
+    "k": (positive, "N", "patches of a channel"),
+    "per_picture": (positive, "N", "of them from one picture, at most"),
+    "spacing": (float, "X", "their least distance in a picture, in sizes of the receptive field"),
+    "size": (positive, "PX", "short side of a picture; smaller ones are enlarged"),
+    "scales": (numbers, "A,B", "look at every picture in several sizes, such as 1,0.5"),
+}
+
+
 def add_scan_flags(
-    parser: argparse.ArgumentParser, flag: str, default: str | None, *, one_layer: bool = False
+    parser: argparse.ArgumentParser, flag: str, default: str | None, *, without: tuple = ()
 ) -> None:
     """Add the flags of a scan to a command line.
 
-    ``flag`` and its default name the file of patches; ``one_layer`` leaves out --layers.
+    ``flag`` and its default name the file of patches; ``without`` names settings that have no flag
+    here.
     """
     add = parser.add_argument
     add(
@@ -66,43 +82,18 @@ def add_scan_flags(
         metavar="FOLDER",
         help="pictures, at any depth; of the embedded folder only its photographs are used",
     )
-    if not one_layer:
-        add(
-            "--layers",
-            type=names,
-            default=",".join(DEFAULT.layers),
-            metavar="A,B",
-            help="layers to look at, such as relu1_2,relu4_3",
-        )
-    add("--k", type=positive, default=DEFAULT.k, metavar="N", help="patches a channel")
-    add(
-        "--per-picture",
-        type=positive,
-        default=DEFAULT.per_picture,
-        metavar="N",
-        help="patches of one channel from one picture, at most",
-    )
-    add(
-        "--spacing",
-        type=float,
-        default=DEFAULT.spacing,
-        metavar="X",
-        help="least distance of patches in one picture, in sizes of the receptive field",
-    )
-    add(
-        "--size",
-        type=positive,
-        default=DEFAULT.size,
-        metavar="PX",
-        help="short side at which pictures are looked at; smaller ones are enlarged",
-    )
-    add(
-        "--scales",
-        type=numbers,
-        default="1",
-        metavar="A,B",
-        help="look at every picture in several sizes, such as 1,0.5",
-    )
+    for name, (kind, metavar, text) in SETTINGS.items():
+        if name not in without:
+            value = getattr(DEFAULT, name)
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            # left out if it is not given: a file of patches has settings of its own
+            add(
+                f"--{name.replace('_', '-')}",
+                type=kind,
+                default=argparse.SUPPRESS,
+                metavar=metavar,
+                help=f"{text} (default: as in the file of patches, or {shown})",
+            )
     add(
         "--weights",
         type=Path,
@@ -113,9 +104,9 @@ def add_scan_flags(
     add(
         "--workers",
         type=positive,
-        default=available_cores(),
+        default=affordable_workers(),
         metavar="N",
-        help="processes, of one thread each",
+        help="processes, of one thread and about 0.7 GB each",
     )
     add(
         "--scheduler",
@@ -127,24 +118,45 @@ def add_scan_flags(
         help="the file of patches (HDF5): read if it is there, and otherwise made")  # fmt: skip
 
 
+def affordable_workers() -> int:
+    """Return one worker a core, or as many as there is memory for."""
+    return max(1, int(min(available_cores(), available_memory() // WORKER)))
+
+
+def settings_of(arguments: argparse.Namespace) -> ScanSettings:
+    """Return the settings given; the others are those of a file that is there, or the defaults."""
+    saved = saved_scan(arguments.patches)
+    given = {name: getattr(arguments, name) for name in SETTINGS if hasattr(arguments, name)}
+    settings = replace(saved.settings if saved else DEFAULT, **given)
+    for layer, channels in getattr(arguments, "units", {}).items():
+        if layer not in settings.layers:
+            flag = f"--units {layer}:{','.join(map(str, channels))}"
+            raise ValueError(f"{flag}: the layers scanned are {','.join(settings.layers)}")
+    return settings
+
+
+class AddUnits(argparse.Action):
+    """Collect LAYER:N,N …, as often as it is given, as layer → channels."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Add the units of one flag."""
+        for layer, channels in values:
+            namespace.units[layer] = [*namespace.units.get(layer, []), *channels]
+
+
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Add the flag --units and read the command line."""
     parser.add_argument(
-        "--units", type=unit_choice, nargs="+", default=[], metavar="LAYER:N,N",
+        "--units", type=unit_choice, nargs="+", action=AddUnits, default={}, metavar="LAYER:N,N",
         help="which channels to draw, such as relu4_3:17,300; of other layers, the strongest nine",
     )  # fmt: skip
-    arguments = parser.parse_args()
-    for layer, _ in arguments.units:
-        if layer not in arguments.layers:
-            parser.error(f"--units {layer}: not among --layers {','.join(arguments.layers)}")
-    return arguments
+    return parser.parse_args()
 
 
 def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
     """Return the channels to draw, by layer, those that see least first."""
-    asked = dict(arguments.units)
     return {
-        layer: asked.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
+        layer: arguments.units.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
     }
 
@@ -162,7 +174,7 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
     """Yield the executor asked for, and how many workers it has."""
     if arguments.scheduler:
         try:
-            from distributed import Client
+            from distributed import Client, KilledWorker
         except ImportError as error:
             raise ValueError(f"--scheduler: {error}; install: pip install '.[cluster]'") from None
         try:
@@ -170,7 +182,11 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
         except OSError as error:
             raise ValueError(f"--scheduler {arguments.scheduler}: {error}") from None
         with client:
-            yield client.get_executor(), max(1, sum(client.ncores().values()))
+            try:
+                # enough for workers that come later, too
+                yield client.get_executor(), max(32, sum(client.ncores().values()))
+            except KilledWorker as error:
+                raise BrokenExecutor(str(error)) from None
         return
     # Ctrl-C is for the process that saves; the others end with it.
     with ProcessPoolExecutor(
@@ -183,17 +199,14 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
 
 
 class Pictures:
-    """The pictures of a scan, each read once."""
+    """The pictures of a scan; those used last are kept."""
 
     def __init__(self, top: TopPatches, folder: Path):
-        self.top, self.folder, self.read = top, folder, {}
+        self.read = lru_cache(maxsize=64)(partial(top.picture, folder))
 
     def __call__(self, patch: Patch) -> np.ndarray:
         """Return the picture that a patch comes from, at its scale."""
-        key = patch.picture, patch.scale
-        if key not in self.read:
-            self.read[key] = self.top.picture(self.folder, *key)
-        return self.read[key]
+        return self.read(patch.picture, patch.scale)
 
 
 class Bar:
@@ -224,12 +237,11 @@ def make_room(output: Path) -> None:
 
 def run_scan(arguments: argparse.Namespace) -> TopPatches:
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
-    settings = ScanSettings(
-        arguments.layers, arguments.k, arguments.per_picture, arguments.spacing,
-        arguments.size, arguments.scales,
-    )  # fmt: skip
+    if arguments.patches.suffix.lower() in (".png", ".md", ".html"):
+        raise ValueError(f"{arguments.patches}: the file of patches is HDF5; call it ….h5")
     found = pictures_in(arguments.images)
     make_room(arguments.patches)
+    settings = settings_of(arguments)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     with workers(arguments) as (executor, count):
         return scan(
@@ -246,9 +258,10 @@ def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Name
     except (OSError, ValueError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    except BrokenExecutor:
+    except (BrokenExecutor, CancelledError, MemoryError) as error:
         print(
-            f"\n{name}: a worker died (out of memory?); the same command goes on where it was",
+            f"\n{name}: a worker died, or memory ran out ({error}); the same command goes on where "
+            "it was: perhaps with fewer --workers",
             file=sys.stderr,
         )
         return 1

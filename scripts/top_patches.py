@@ -61,13 +61,15 @@ def draw_units(top: TopPatches, arguments: argparse.Namespace, pictures: Picture
 def draw_fields(top: TopPatches, arguments: argparse.Namespace, pictures: Pictures) -> None:
     """Draw what a unit of each layer sees, on the strongest patch of the deepest."""
     layers = sorted(top.fields, key=lambda layer: -top.fields[layer].size)
-    for channel in top.strongest_channels(layers[0], 1):
-        patch = top.patches(layers[0], channel)[0]
-        middle = [top.fields[layers[0]].middle(part) for part in patch.position]
-        fields = {layer: top.fields[layer] for layer in layers}
-        figure = arguments.patches.with_name(f"{arguments.patches.stem}_fields.png")
-        save_image(figure, fields_on_picture(pictures(patch), fields, middle))
-        print(f"saved    {figure}")
+    strongest = top.strongest_channels(layers[0], 1)
+    if not strongest:
+        return
+    patch = top.patches(layers[0], strongest[0])[0]
+    middle = [top.fields[layers[0]].middle(part) for part in patch.position]
+    fields = {layer: top.fields[layer] for layer in layers}
+    figure = arguments.patches.with_name(f"{arguments.patches.stem}_fields.png")
+    save_image(figure, fields_on_picture(pictures(patch), fields, middle))
+    print(f"saved    {figure}")
 
 
 def summary(top: TopPatches) -> str:

@@ -11,7 +11,7 @@ from scratchnet import VGG, Network, load_image, save_image
 from scratchnet.images import find_pictures, resize_image
 from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
 from scratchnet.scan import scan
-from scratchnet.top_patches import ScanSettings
+from scratchnet.scan_settings import ScanSettings
 
 collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network imports it
 

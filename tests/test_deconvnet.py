@@ -369,11 +369,11 @@ def likeness(signal, image):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_guided_pictures_show_the_picture_whatever_the_network_has_learnt(vgg32, dog, seed):
+def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(vgg32, dog, seed):
     """The control: of a random network's unit, the gradient is noise, and the guided is the dog.
 
     Over four pictures, three seeds and eight units of relu3_3 and relu4_3, guided pictures had a
-    likeness of 0.74 to 0.90 with random kernels and 0.75 to 0.88 with learnt ones; gradients had
+    likeness of 0.74 to 0.90 with random kernels and 0.75 to 0.88 with learned ones; gradients had
     between −0.03 and 0.17 with random ones.
     """
     control = VGG(random_parameters(seed=seed))

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
@@ -15,7 +15,8 @@ import scratchnet.scan
 from scratchnet import VGG, save_image
 from scratchnet.images import find_pictures
 from scratchnet.scan import scan
-from scratchnet.top_patches import LAYERS, ScanSettings, TopPatches, working_picture
+from scratchnet.scan_settings import LAYERS, ScanSettings, working_picture
+from scratchnet.top_patches import TopPatches
 
 SETTINGS = SMALL_SCAN
 
@@ -156,14 +157,43 @@ def test_a_finished_scan_is_not_done_again_and_another_one_is_not_overwritten(fo
     before = output.read_bytes()
     scan(folder, names, SETTINGS, output, callback=seen.append)
     assert [progress.done for progress in seen] == [5]
-    with pytest.raises(ValueError, match=r"p\.h5: holds another scan: its k is 9, not 3; choose"):
+    with pytest.raises(ValueError, match=r"p\.h5: holds another scan: its k is 9, not 3; give"):
         scan(folder, names, ScanSettings(size=32, per_picture=2, k=3), output)
     with pytest.raises(ValueError, match="holds another scan: it is of other pictures"):
         scan(folder, names[:4], SETTINGS, output)
+    other = tmp_path / "other"  # a folder with the same names
+    (other / "below").mkdir(parents=True)
+    for name in names:
+        (other / name).write_bytes((IMAGES / "cat.jpg").read_bytes())
+    with pytest.raises(ValueError, match="holds another scan: it is of other pictures"):
+        scan(other, names, SETTINGS, output)
     assert output.read_bytes() == before
 
 
 # ------------------------------------------------------------------- pictures that are none
+
+
+def test_a_worker_that_does_not_see_the_folder_stops_the_scan(folder, tmp_path):
+    """On a machine where it is not mounted, every picture would be missing."""
+
+    class Elsewhere(ThreadPoolExecutor):
+        def submit(self, function, task):
+            pictures = [(n, path.replace(str(folder), "/nowhere")) for n, path in task.pictures]
+            return super().submit(function, task._replace(pictures=pictures))
+
+    names = find_pictures(folder)[:5]
+    with Elsewhere(1) as executor, pytest.raises(ValueError, match="a worker does not find it"):
+        scan(folder, names, SETTINGS, tmp_path / "p.h5", executor=executor)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scan_with_other_weights_in_a_worker_is_refused(folder, tmp_path):
+    class Other(ThreadPoolExecutor):
+        def submit(self, function, task):
+            return super().submit(function, task._replace(network="0" * 64))
+
+    with Other(1) as executor, pytest.raises(ValueError, match="a worker has other weights"):
+        scan(folder, ["00.png"], SETTINGS, tmp_path / "p.h5", executor=executor)
 
 
 def test_unreadable_pictures_are_reported_and_skipped(folder, tmp_path):
@@ -225,3 +255,10 @@ def test_settings_that_make_no_sense(folder, tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         scan(folder, ["00.png"], ScanSettings(**{"size": 32, **change}), tmp_path / "p.h5")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_picture_and_no_folder_for_the_output(folder, tmp_path):
+    with pytest.raises(ValueError, match="got no picture to scan"):
+        scan(folder, [], SETTINGS, tmp_path / "p.h5")
+    with pytest.raises(ValueError, match="there is no folder"):
+        scan(folder, ["00.png"], SETTINGS, tmp_path / "none" / "p.h5")

@@ -8,7 +8,8 @@ import pytest
 from conftest import IMAGES
 
 from scratchnet import ReceptiveField
-from scratchnet.top_patches import ScanSettings, TopPatches, file_hash, working_picture
+from scratchnet.scan_settings import ScanSettings, file_hash, working_picture
+from scratchnet.top_patches import Patch, TopPatches
 from scratchnet.units import Strongest
 
 SETTINGS = ScanSettings(layers=("relu1_1", "relu2_1"), k=2, size=24, scales=(1.0, 0.5))
@@ -91,8 +92,17 @@ def test_a_picture_is_read_as_it_was_scanned_or_not_at_all(top, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"cat\.jpg: no such picture; is .* the folder"):
         top.picture(tmp_path, 0)
     (tmp_path / "cat.jpg").write_bytes((IMAGES / "dog.jpg").read_bytes())
-    with pytest.raises(ValueError, match=r"cat\.jpg: has changed since it was scanned"):
+    with pytest.raises(ValueError, match=r"cat\.jpg: is not the picture that was scanned"):
         top.picture(tmp_path, 0)
+
+
+def test_whole_patches_lie_inside_their_picture_at_their_scale(top):
+    """The picture is 24×36, and 12×18 at scale ½."""
+    for scale, box, whole in [
+        (1.0, (0, 0, 24, 36), True), (1.0, (-1, 0, 9, 9), False), (1.0, (15, 0, 25, 9), False),
+        (1.0, (0, 27, 9, 37), False), (0.5, (0, 0, 12, 18), True), (0.5, (4, 4, 13, 9), False),
+    ]:  # fmt: skip
+        assert top.is_whole(Patch(1.0, 0, scale, (0, 0), box)) is whole
 
 
 def test_what_differs_between_scans(top):
@@ -102,6 +112,9 @@ def test_what_differs_between_scans(top):
         assert other.same_scan(top) == f"its {name} is {value}, not {getattr(SETTINGS, name)}"
     other = TopPatches(SETTINGS, "", *list(vars(top).values())[2:])
     assert other.same_scan(top) == "its network has other weights"
+    fields = {**top.fields, "relu1_1": ReceptiveField(5, 1, -2)}
+    other = TopPatches(*list(vars(top).values())[:5], fields, top.strongest)
+    assert other.same_scan(top) == "its layers are those of another network"
 
 
 # ------------------------------------------------------------- files that lie

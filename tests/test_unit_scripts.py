@@ -45,10 +45,13 @@ def test_top_patches_draws_the_units_asked_for(run, tmp_path):
     assert run("top_patches", *flags, "--units", "relu2_1:3,5", "relu1_1:7")[0] == 0
     before = load_image("p.png")
     stamp = (tmp_path / "p.h5").stat().st_mtime_ns
-    code, _, error = run("top_patches", *flags, "--units", "relu2_1:3")
+    # without the flags: the file has its settings
+    code, _, error = run("top_patches", *SMALL[2:], "--output", "p.h5", "--units", "relu2_1:3")
     assert code == 0 and "17/17" in error
     assert (tmp_path / "p.h5").stat().st_mtime_ns == stamp  # drawn anew, not scanned anew
     assert load_image("p.png").shape != before.shape
+    code, _, error = run("top_patches", *flags[2:], "--k", 5)
+    assert code == 2 and "p.h5: holds another scan: its k is 4, not 5" in error
 
 
 def test_top_patches_says_what_it_skipped(run, tmp_path):
@@ -79,8 +82,9 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--weights", "none.h5"], "none.h5: no such weight file"),
         (["--output", "none/p.h5"], "none/p.h5: there is no folder none"),
         (["--output", "setup.cfg"], "setup.cfg: not a readable HDF5 file"),
+        (["--output", "p.png"], "p.png: the file of patches is HDF5; call it ….h5"),
         (["--units", "relu1_2"], "argument --units: 'relu1_2' is not like relu4_2:17,300"),
-        (["--units", "relu4_2:1"], "--units relu4_2: not among --layers relu1_2,relu2_2,relu3_3"),
+        (["--units", "relu4_2:1"], "--units relu4_2:1: the layers scanned are relu1_2,relu2_2"),
     ],
 )
 def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, message):
@@ -210,7 +214,7 @@ def test_explain_style_says_in_one_line_what_is_wrong(run, arguments, message):
 
 
 def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
-    code, out, error = run("atlas", *FEW, "--units", 3, "--title", "Units & fields")
+    code, out, error = run("atlas", *FEW, "--units-per-layer", 3, "--title", "Units & fields")
     assert code == 0, error
     assert files(tmp_path) == ["outputs/atlas.html", "outputs/top_patches.h5"]
     page = (tmp_path / "outputs" / "atlas.html").read_text(encoding="utf-8")
@@ -227,4 +231,5 @@ def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
             names = [record["pictures"][patch["picture"]]["name"] for patch in unit["patches"]]
             assert names == [top.names[patch.picture] for patch in expected]
     assert "<title>Units &amp; fields</title>" in page and "MB" in out
-    assert run("atlas", *FEW, "--k", 10)[0] == 2
+    code, _, error = run("atlas", *FEW, "--k", 10, "--patches", "ten.h5")
+    assert code == 2 and "a card of the atlas has room for 9 patches" in error
