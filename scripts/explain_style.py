@@ -63,31 +63,18 @@ CAPTIONS = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    # fmt: off
     add = parser.add_argument
-    add(
-        "--style",
-        type=Path,
-        default=IMAGES / "starry_night.jpg",
-        metavar="FILE",
-        help="the style picture",
-    )
-    add(
-        "--content",
-        type=Path,
-        default=IMAGES / "leuven_street.jpg",
-        metavar="FILE",
-        help="the picture whose style loss against it is taken apart",
-    )
+    add("--style", type=Path, default=IMAGES / "starry_night.jpg", metavar="FILE",
+        help="the style picture")
+    add("--content", type=Path, default=IMAGES / "leuven_street.jpg", metavar="FILE",
+        help="the picture whose style loss against it is taken apart")
     add("--layer", default="relu3_1", metavar="NAME", help="a ReLU, such as relu2_1")
     add("--pairs", type=positive, default=6, metavar="N", help="how many pairs to draw")
-    add(
-        "--output",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md",
-    )
-    add_scan_flags(parser, "--patches", None, without=("layers",))  # fmt: skip
+    add("--output", type=Path, default=None, metavar="FILE",
+        help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md")
+    add_scan_flags(parser, "--patches", "outputs/top_patches_LAYER.h5", without=("layers",))
+    # fmt: on
     arguments = parser.parse_args()
     if not arguments.layer.startswith("relu"):
         parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
@@ -95,7 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     arguments.layers = (layer,)
     name = f"{arguments.content.stem}_{arguments.style.stem}_{layer}.md"
     arguments.output = arguments.output or outputs / name
-    arguments.patches = arguments.patches or outputs / f"top_patches_{layer}.h5"
+    arguments.patches = arguments.patches.with_name(arguments.patches.name.replace("LAYER", layer))
     return arguments
 
 

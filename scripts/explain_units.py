@@ -1,11 +1,10 @@
 """Show what in its strongest patches excites a unit, and how far such pictures can be trusted.
 
 Starts from the patches that top_patches.py finds (and finds them, if they are not there). Saves
-beside them:
-…_deconvnet.png  five panels of units, each patch beside its deconvnet view
-…_control.png    the three rules for a patch of each layer, and in a network with random weights
-…_occlusion.png  which part of a patch matters, by covering one square after the other
-…_occlusion.md   the table of that: theoretical and effective field by layer
+beside them: panels of units, each patch beside its deconvnet view (…_deconvnet.png); for a patch
+of each layer the three rules, and the same in a network with random weights (…_control.png); which
+part of a patch matters, by covering one square after the other (…_occlusion.png), and the table of
+that, theoretical and effective field by layer (…_occlusion.md).
 """
 
 import argparse

@@ -74,48 +74,27 @@ def add_scan_flags(
     ``flag`` and its default name the file of patches; ``without`` names settings that have no flag
     here.
     """
+    # fmt: off
     add = parser.add_argument
-    add(
-        "--images",
-        type=Path,
-        default=IMAGES,
-        metavar="FOLDER",
-        help="pictures, at any depth; of the embedded folder only its photographs are used",
-    )
+    add("--images", type=Path, default=IMAGES, metavar="FOLDER",
+        help="pictures, at any depth; of the embedded folder only its photographs are used")
     for name, (kind, metavar, text) in SETTINGS.items():
         if name not in without:
             value = getattr(DEFAULT, name)
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
             # left out if it is not given: a file of patches has settings of its own
-            add(
-                f"--{name.replace('_', '-')}",
-                type=kind,
-                default=argparse.SUPPRESS,
-                metavar=metavar,
-                help=f"{text} (default: as in the file of patches, or {shown})",
-            )
-    add(
-        "--weights",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="a weight file; None: the embedded VGG-16",
-    )
-    add(
-        "--workers",
-        type=positive,
-        default=affordable_workers(),
-        metavar="N",
-        help="processes, of one thread and about 0.7 GB each",
-    )
-    add(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="of a Dask cluster that does the work instead, such as tcp://HOST:8786",
-    )
+            add(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS,
+                metavar=metavar, help=f"{text} (default: as in the file of patches, or {shown})")
+    add("--weights", type=Path, default=None, metavar="FILE",
+        help="a weight file; None: the embedded VGG-16")
+    add("--workers", type=positive, default=affordable_workers(), metavar="N",
+        help="processes, of one thread and about 0.7 GB each")
+    add("--scheduler", metavar="ADDRESS",
+        help="of a Dask cluster that does the work instead, such as tcp://HOST:8786")
     add("--strict", action="store_true", help="stop at a picture that can't be read")
     add(flag, dest="patches", type=Path, default=default, metavar="FILE",
-        help="the file of patches (HDF5): read if it is there, and otherwise made")  # fmt: skip
+        help="the file of patches (HDF5): read if it is there, and otherwise made")
+    # fmt: on
 
 
 def affordable_workers() -> int:
@@ -140,14 +119,17 @@ class AddUnits(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         """Add the units of one flag."""
+        units = getattr(namespace, "units", {})
         for layer, channels in values:
-            namespace.units[layer] = [*namespace.units.get(layer, []), *channels]
+            units[layer] = [*units.get(layer, []), *channels]
+        namespace.units = units
 
 
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Add the flag --units and read the command line."""
     parser.add_argument(
-        "--units", type=unit_choice, nargs="+", action=AddUnits, default={}, metavar="LAYER:N,N",
+        "--units", type=unit_choice, nargs="+", action=AddUnits, default=argparse.SUPPRESS,
+        metavar="LAYER:N,N",
         help="which channels to draw, such as relu4_3:17,300; of other layers, the strongest nine",
     )  # fmt: skip
     return parser.parse_args()
@@ -155,8 +137,9 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
     """Return the channels to draw, by layer, those that see least first."""
+    asked = getattr(arguments, "units", {})
     return {
-        layer: arguments.units.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
+        layer: asked.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
     }
 

@@ -56,6 +56,20 @@ def test_nothing_outside_the_box_matters(plain, vgg32, rng, layer, position):
         assert np.abs(after - before).max() <= tolerance * np.abs(before).max()
 
 
+def test_the_deepest_field_too(plain, rng):
+    """196 px, whole inside a larger picture: nothing outside it matters, all its sides do."""
+    image, other = rng.uniform(0, 255, (2, 210, 210, 3)).astype(np.float32)
+    top, left, bottom, right = receptive_field(plain, "conv5_3").box(6, 6)
+    assert min(top, left) > 0 and max(bottom, right) < 210
+    before = value(plain, image, "conv5_3", (6, 6))
+    other[top:bottom, left:right] = image[top:bottom, left:right]
+    assert np.array_equal(value(plain, other, "conv5_3", (6, 6)), before)
+    for side in (np.s_[top], np.s_[bottom - 1], np.s_[:, left], np.s_[:, right - 1]):
+        changed = image.copy()
+        changed[side] = 255 - changed[side]
+        assert (value(plain, changed, "conv5_3", (6, 6)) != before).any()
+
+
 @pytest.mark.parametrize(("layer", "position"), UNITS)
 def test_some_pixel_just_inside_each_side_matters(plain, rng, layer, position):
     image = rng.uniform(0, 255, (71, 83, 3)).astype(np.float32)

@@ -1,8 +1,9 @@
 """The strongest patches: equal to a plain sort, in any order; and crops in the right place."""
 
+from itertools import product
+
 import numpy as np
 import pytest
-from conftest import make_tiny_network
 
 from scratchnet import ReceptiveField, receptive_field
 from scratchnet.layers import MEAN_BGR
@@ -120,25 +121,22 @@ def test_merging_halves_is_merging_one_by_one(rng):
         assert np.array_equal(getattr(both, name), getattr(one_by_one, name))
 
 
-@pytest.mark.parametrize("size", [(31, 45), (32, 48)])
-@pytest.mark.parametrize("layer", ["conv1_1", "conv1_2", "pool1", "conv2_1", "conv2_2", "pool2"])
-def test_the_marked_pixel_is_where_it_belongs(size, layer):
-    """A picture that holds its own coordinates: corners, edges, centre, every layer."""
-    network = make_tiny_network()
-    field = receptive_field(network, layer)
-    rows, cols = network.output_shapes(*size)[layer][:2]
+@pytest.mark.parametrize("size", [(213, 231), (224, 298)])
+def test_the_marked_pixel_is_where_it_belongs(vgg32, size):
+    """A picture that holds its own coordinates: corners, edges, centre, every layer of VGG."""
     image = np.zeros((*size, 3))
     image[..., 0], image[..., 1] = np.arange(size[0])[:, None] + 1, np.arange(size[1]) + 1
-    for row in (0, rows // 2, rows - 1):
-        for col in (0, cols // 2, cols - 1):
+    for layer, (rows, cols, _) in vgg32.output_shapes(*size).items():
+        field = receptive_field(vgg32, layer)
+        for row, col in product((0, rows // 2, rows - 1), (0, cols // 2, cols - 1)):
             top, left, bottom, right = field.box(row, col)
             patch = crop(image, (top, left, bottom, right))
             assert patch.shape == (field.size, field.size, 3)
-            for y in (0, field.size // 2, field.size - 1):
-                for x in (0, field.size // 2, field.size - 1):
-                    inside = 0 <= top + y < size[0] and 0 <= left + x < size[1]
-                    expected = (top + y + 1, left + x + 1, 0) if inside else MEAN_BGR[::-1]
-                    assert tuple(patch[y, x]) == expected
+            marks = 0, field.size // 2, field.size - 1
+            for y, x in product(marks, marks):
+                inside = 0 <= top + y < size[0] and 0 <= left + x < size[1]
+                expected = (top + y + 1, left + x + 1, 0) if inside else MEAN_BGR[::-1]
+                assert tuple(patch[y, x]) == expected, (layer, row, col)
 
 
 def test_a_box_outside_the_picture_is_all_mean_colour():
