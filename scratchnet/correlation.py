@@ -70,6 +70,17 @@ def pair_strength(gram: np.ndarray) -> np.ndarray:
     return np.minimum(strength, 1)  # a cosine may round to more
 
 
+def firing_share(a: np.ndarray) -> np.ndarray:
+    """Return at which share of the positions each channel fires, (C,).
+
+    Examples
+    --------
+    >>> firing_share(np.array([[[3, 0], [4, 2]]])).tolist()
+    [1.0, 0.5]
+    """
+    return (a > 0).mean(axis=(0, 1))
+
+
 def largest_pairs(table: np.ndarray, count: int, *, with_itself: bool) -> list[Pair]:
     """Return the pairs with the largest entries of a symmetric table, the largest first.
 

@@ -18,7 +18,10 @@ from scratchnet.receptive_field import ReceptiveField
 from scratchnet.units import crop
 
 WHITE, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
-COLOURS = ((230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (0, 130, 200))
+COLOURS = (
+    (230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (0, 130, 200),
+    (145, 30, 180), (70, 240, 240), (240, 50, 230), (128, 0, 0), (0, 0, 128),
+)  # fmt: skip
 GAP = 2  # px between patches; units are farther apart
 TITLE, TEXT, MARGIN = 34, 24, 40  # px
 WIDTH = 120  # characters of a caption's line
@@ -109,6 +112,19 @@ def unit_panel(units: Sequence[Sequence[np.ndarray]], k: int, side: int) -> np.n
     return sheet(sheets, ceil(sqrt(len(sheets))), max(3 * GAP, side // 8))
 
 
+def label_rows(labels: Sequence[str]) -> list[str]:
+    """Return the units' labels, in lines like the rows of `unit_panel`.
+
+    Examples
+    --------
+    >>> label_rows(["7", "9", "12"])
+    ['units 7, 9', 'units 12']
+    """
+    columns = ceil(sqrt(len(labels))) or 1
+    rows = [labels[n : n + columns] for n in range(0, len(labels), columns)]
+    return [f"units {', '.join(row)}" for row in rows]
+
+
 def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     """Put panels side by side at one scale; below the small ones, the same again enlarged.
 
@@ -128,7 +144,9 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
         upper = row(smaller)
         room = len(largest) - len(upper) - 3 * TITLE
         copies = [
-            _column(Panel(f"the same, enlarged {times} times", [], enlarge(panel.picture, times)))
+            _column(
+                Panel(f"{panel.title}, enlarged {times} times", [], enlarge(panel.picture, times))
+            )
             for panel in panels[:-1]
             if (times := room // len(panel.picture)) >= 2
         ]

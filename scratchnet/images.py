@@ -26,7 +26,8 @@ DAMAGED = (
 def find_pictures(folder: str | os.PathLike) -> list[str]:
     """Return the paths within a folder of all pictures in it, at any depth, sorted.
 
-    What counts as a picture is decided by the file's ending. Hidden files are left out.
+    What counts as a picture is decided by the file's ending. Hidden files are left out, and links
+    to folders are not followed.
 
     Raises
     ------

@@ -80,6 +80,8 @@ def _go_on(begun: TopPatches, folder: Path, output: Path) -> TopPatches:
         first = folder / saved.names[read[0]]
         if not first.is_file() or file_hash(first) != saved.hashes[read[0]].tobytes():
             difference = "it is of other pictures"
+    # What could not be read may have been mended.
+    saved.sizes[saved.sizes[:, 0] == UNREADABLE] = NOT_YET
     if difference:
         raise ValueError(
             f"{output}: holds another scan: {difference}; give the same flags and pictures again, "

@@ -13,6 +13,7 @@ import numpy as np
 from scratchnet.images import fit_short_side, load_image, resize_image
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+MOST, LARGEST = 1000, 4000  # patches of a channel; px of a short side at the largest scale
 LONGEST = 8  # of a picture: long side / short side
 
 
@@ -51,6 +52,8 @@ class ScanSettings:
         for name in ("k", "per_picture", "size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}, wanted at least 1")
+        if self.k > MOST:
+            raise ValueError(f"k: got {self.k}, wanted at most {MOST}")
         if not 0 <= self.spacing < np.inf:
             raise ValueError(f"spacing: got {self.spacing}, wanted a number of at least 0")
         for name in ("layers", "scales"):
@@ -59,6 +62,10 @@ class ScanSettings:
                 raise ValueError(f"{name}: got {values}, wanted at least one, and none twice")
         if not all(0.1 <= scale <= 10 for scale in self.scales):
             raise ValueError(f"scales: got {self.scales}, wanted numbers from 0.1 to 10")
+        if self.size * max(self.scales) > LARGEST:
+            raise ValueError(
+                f"size: got {self.size} at scale {max(self.scales)}, wanted at most {LARGEST} px"
+            )
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "scales", tuple(sorted(map(float, self.scales))))
         object.__setattr__(self, "spacing", float(self.spacing))

@@ -149,7 +149,8 @@ class TopPatches:
         )
         if self.fields != other.fields or next(shapes) != next(shapes):
             return "its layers are those of another network"
-        return None if self.names == other.names else "it is of other pictures"
+        odd = sorted(set(self.names) ^ set(other.names))
+        return f"it is of other pictures ({odd[0]} is not in both)" if odd else None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the file described above; equal contents give equal bytes."""

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from command_line import Parser, positive  # first: it holds BLAS to one thread
-from scanning import Pictures, add_scan_flags, make_room, reported, run_scan, tqdm
+from scanning import Pictures, add_scan_flags, check_ending, make_room, reported, run_scan, tqdm
 
 import numpy as np  # isort: skip
 
@@ -67,6 +67,7 @@ def atlas_patch(network, layer: str, channel: int, patch: Patch, sources: Source
 
 def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, and make the page."""
+    check_ending("--output", arguments.output, ".html", ".htm")
     make_room(arguments.output)
     top = run_scan(arguments)
     if top.settings.k > GRID**2:

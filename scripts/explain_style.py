@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from command_line import Parser, positive  # first: it holds BLAS to one thread
-from scanning import IMAGES, Pictures, add_scan_flags, make_room, reported, run_scan
+from scanning import IMAGES, Pictures, add_scan_flags, check_ending, make_room, reported, run_scan
 
 import numpy as np  # isort: skip
 
@@ -20,6 +20,7 @@ from scratchnet import VGG, gram_matrix, save_image, style_target
 from scratchnet.correlation import (
     Pair,
     contribution_pairs,
+    firing_share,
     largest_pairs,
     pair_strength,
     style_contributions,
@@ -44,18 +45,22 @@ from scratchnet.units import crop
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures
 LISTED = 20  # rows of a table
+OFTEN = 0.05  # of the positions: a channel that fires at fewer is in no pair of the first table
 CAPTIONS = {
     "pairs": (
         "The strongest patches of either channel; where it fires in the picture; where both do. "
         "Say one channel looks for upright strokes and the other for an orange tint. If they are "
         "a strong pair, upright strokes tend to be orange in this picture; if a weak one, a stroke "
         "says nothing about its colour. The Gram matrix holds that for all pairs at once, and "
-        "nothing about where in the picture it is. (A channel is drawn in one pair only.)"
+        "nothing about where in the picture it is. Brown: does not fire, or outside a picture. (A "
+        "channel is drawn in one pair only, and not at all if it fires at less than 5 % of the "
+        "positions.)"
     ),
     "loss": (
         "What adds most to the style loss. The strongest patches of either channel; where both "
         "fire in the content picture; where in the style picture, on one scale. A descent on the "
-        "style loss adds what there is too little of, and takes away what there is too much of."
+        "style loss adds what there is too little of, and takes away what there is too much of. (A "
+        "channel is drawn once only; the table has all.)"
     ),
 }
 
@@ -158,7 +163,7 @@ def table(head: list[str], rows: list[list]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def tables(arguments, strong: list[Pair], adding: list[Pair], contributions, D) -> str:
+def tables(arguments, strong: list[Pair], share, adding: list[Pair], contributions, D) -> str:
     """Return the tables of pairs and of channels."""
     J, of_channel = contributions.sum(), contributions.sum(axis=1)
     most = np.argsort(-of_channel, kind="stable")[:LISTED]
@@ -168,8 +173,15 @@ def tables(arguments, strong: list[Pair], adding: list[Pair], contributions, D) 
         [
             f"# {content}, {style}, {arguments.layer}",
             f"Channels that fire together most in {style} (strength = "
-            "Gram_kk′ / √(Gram_kk Gram_k′k′)):",
-            table(["k", "k′", "strength"], [[p.k, p.k_, f"{p.value:.3f}"] for p in strong]),
+            f"Gram_kk′ / √(Gram_kk Gram_k′k′); of those that fire at {100 * OFTEN:.0f} % of the "
+            "positions at least):",
+            table(
+                ["k", "k′", "strength", "k fires at", "k′ fires at"],
+                [
+                    [p.k, p.k_, f"{p.value:.3f}", *(f"{100 * share[k]:.0f} %" for k in (p.k, p.k_))]
+                    for p in strong
+                ],
+            ),
             f"The style loss of {content} at this layer is J = {J:.6g}. Pairs that add most to it, "
             f"and whether {content} has too much or too little of them:",
             table(
@@ -184,6 +196,7 @@ def tables(arguments, strong: list[Pair], adding: list[Pair], contributions, D) 
 
 def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, measure and draw."""
+    check_ending("--output", arguments.output, ".md")
     make_room(arguments.output)
     content, style = (read_picture(path) for path in (arguments.content, arguments.style))
     top = run_scan(arguments)
@@ -198,7 +211,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     D = style_difference(a_C, style_target(a_S))
     contributions = style_contributions(D)
-    strong = largest_pairs(pair_strength(gram_matrix(a_S)), len(D) ** 2, with_itself=False)
+    strength, share = pair_strength(gram_matrix(a_S)), firing_share(a_S)
+    # Two channels that fire once, at the same place, have strength 1, and by chance.
+    often = share >= OFTEN
+    strong = largest_pairs(strength * np.outer(often, often), len(D) ** 2, with_itself=False)
     adding = contribution_pairs(contributions, LISTED)
 
     channels = Channels(top, layer, Pictures(top, arguments.images))
@@ -207,7 +223,7 @@ def run(arguments: argparse.Namespace) -> None:
     figures = {
         "pairs": [whole, *pair_panels(drawn, channels, style, a_S)],
         "loss": loss_panels(
-            adding[: arguments.pairs], channels, (content, style), (a_C, a_S), D
+            without_repeats(adding)[: arguments.pairs], channels, (content, style), (a_C, a_S), D
         ),
     }  # fmt: skip
     for kind, panels in figures.items():
@@ -215,7 +231,7 @@ def run(arguments: argparse.Namespace) -> None:
             path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
             save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
             print(f"saved    {path}")
-    text = tables(arguments, strong[:LISTED], adding, contributions, D)
+    text = tables(arguments, strong[:LISTED], share, adding, contributions, D)
     with replacing(arguments.output) as path:
         path.write_text(text + "\n", encoding="utf-8")
     print(f"saved    {arguments.output}\n\n{text}")

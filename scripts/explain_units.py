@@ -10,6 +10,7 @@ that, theoretical and effective field by layer (…_occlusion.md).
 import argparse
 import sys
 from collections.abc import Iterator
+from math import ceil, sqrt
 from typing import NamedTuple
 
 from command_line import Parser, positive  # first: it holds BLAS to one thread
@@ -30,6 +31,7 @@ from scratchnet.deconvnet import RULES, explain_patch
 from scratchnet.figures import (
     Panel,
     enlarge,
+    label_rows,
     own_scale_panels,
     sheet,
     side_near,
@@ -50,8 +52,8 @@ PART = 0.9  # of the responses, that the effective field holds
 CAPTIONS = {
     "deconvnet": (
         "At the left of each pair a unit's strongest patches, at the right what in them excites "
-        "it, by a deconvnet. Such a picture follows the patch's own edges in part, whatever the "
-        "weights."
+        "it, by a deconvnet, grey where nothing does. Such a picture follows the patch's own edges "
+        "in part, whatever the weights."
     ),
     "control": (
         "A patch; then gradient, deconvnet and guided backpropagation in the trained network; then "
@@ -97,8 +99,10 @@ def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
                 sheets = [unit_sheet(shown, k, side) for shown in (patches, views)]
                 pairs.append(sheet(sheets, 2, GAP // 2))
                 bar.update()
-            lines = [f"sees {top.fields[layer].size} px; units {', '.join(map(str, channels))}"]
-            yield Panel(layer, lines, sheet(pairs, 3, 2 * GAP))
+            if pairs:
+                lines = [f"sees {top.fields[layer].size} px", *label_rows(list(map(str, channels)))]
+                columns = ceil(sqrt(len(pairs)))
+                yield Panel(layer, lines, sheet(pairs, columns, 2 * GAP))
 
 
 def control_panels(network, control, units: list[Example], pictures) -> Iterator[Panel]:
@@ -114,10 +118,16 @@ def control_panels(network, control, units: list[Example], pictures) -> Iterator
         yield Panel(f"{layer}, unit {channel}", [], sheet(shown, len(shown), GAP))
 
 
-def whole_patches(top: TopPatches, layer: str, count: int) -> list[Example]:
-    """Return the strongest channels of a layer that have a patch wholly inside its picture."""
+def whole_patches(
+    top: TopPatches, layer: str, asked: list[int] | None, count: int
+) -> list[Example]:
+    """Return the first channels of a layer that have a patch wholly inside its picture.
+
+    Of those asked for; without any, the strongest first.
+    """
     examples = []
-    for channel in top.strongest_channels(layer, len(top.strongest[layer].value)):
+    channels = asked or top.strongest_channels(layer, len(top.strongest[layer].value))
+    for channel in channels:
         whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
         if whole and len(examples) < count:
             examples.append(Example(layer, channel, whole[0]))
@@ -131,9 +141,11 @@ def lit(piece: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
     return spotlight(piece, light)
 
 
-def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel, str]]:
+def occlusion_panels(
+    top, network, pictures, asked: dict[str, list[int]], count: int
+) -> Iterator[tuple[Panel, str]]:
     """Yield a layer's panel and its row of the table."""
-    units = {layer: whole_patches(top, layer, count) for layer in top.fields}
+    units = {layer: whole_patches(top, layer, asked.get(layer), count) for layer in top.fields}
     with tqdm(total=sum(map(len, units.values())), unit="unit", desc="occlusion") as bar:
         for layer, whole in units.items():
             size, shown, shares = top.fields[layer].size, [], []
@@ -156,7 +168,8 @@ def occlusion_panels(top, network, pictures, count: int) -> Iterator[tuple[Panel
                 f"| {layer} | {size} px | {len(whole)} | {square} px, every {step} "
                 f"| {effective} ({spread}) | {size * mean**0.5:.0f} px |"
             )
-            line = f"of {size} by {size} px, {effective} hold 90 % of the response"
+            numbers = ", ".join(str(example.channel) for example in whole)
+            line = f"units {numbers}: of {size} by {size} px, {effective} hold 90 % of the response"
             yield Panel(layer, [line], sheet(shown, len(shown), GAP)), row
 
 
@@ -184,7 +197,8 @@ def run(arguments: argparse.Namespace) -> None:
         if channels and top.patches(layer, channels[0])
     ]
     save("control", list(control_panels(network, control, first, pictures)))
-    measured = list(occlusion_panels(top, network, pictures, arguments.occluded))
+    asked = getattr(arguments, "units", {})
+    measured = list(occlusion_panels(top, network, pictures, asked, arguments.occluded))
     save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(
         [

@@ -2,13 +2,16 @@
 
 import argparse
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
+from multiprocessing import connection
 from pathlib import Path
 
 from command_line import available_memory, positive  # first: it holds BLAS to one thread
@@ -52,7 +55,10 @@ def names(text: str) -> tuple[str, ...]:
 
 def numbers(text: str) -> tuple[float, ...]:
     """Read "1,0.5"."""
-    return tuple(map(float, names(text)))
+    try:
+        return tuple(map(float, names(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1,0.5") from None
 
 
 # name: how it is read, metavar, help; the defaults are those of ScanSettings
@@ -121,7 +127,7 @@ class AddUnits(argparse.Action):
         """Add the units of one flag."""
         units = getattr(namespace, "units", {})
         for layer, channels in values:
-            units[layer] = [*units.get(layer, []), *channels]
+            units[layer] = list(dict.fromkeys([*units.get(layer, []), *channels]))
         namespace.units = units
 
 
@@ -171,14 +177,30 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
             except KilledWorker as error:
                 raise BrokenExecutor(str(error)) from None
         return
-    # Ctrl-C is for the process that saves; the others end with it.
-    with ProcessPoolExecutor(
-        arguments.workers,
-        multiprocessing.get_context("spawn"),
-        signal.signal,
-        (signal.SIGINT, signal.SIG_IGN),
-    ) as pool:
+    # Ctrl-C is for the process that saves: those started while it is ignored ignore it as well.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(
+        arguments.workers, multiprocessing.get_context("spawn"), end_with_parent
+    )
+    pool.submit(os.getpid)
+    signal.signal(signal.SIGINT, handler)
+    try:
         yield pool, arguments.workers
+    finally:
+        # A second Ctrl-C must not interrupt this, or it would never end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, handler)
+
+
+def end_with_parent() -> None:
+    """End this worker when the process that started it is gone, however it ended."""
+
+    def watch():
+        connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Pictures:
@@ -216,12 +238,26 @@ def make_room(output: Path) -> None:
         output.parent.mkdir(exist_ok=True)
     elif not output.parent.is_dir():
         raise ValueError(f"{output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise ValueError(f"{output}: is a folder; wanted the name of a file")
+    if not os.access(output.parent, os.W_OK):
+        raise ValueError(f"{output}: the folder {output.parent} can't be written to")
+
+
+def check_ending(flag: str, output: Path, *endings: str) -> None:
+    """Raise ValueError unless a file to write has one of the endings: it may replace another."""
+    if output.suffix.lower() not in endings:
+        raise ValueError(f"{flag} {output}: wanted a name that ends in {' or '.join(endings)}")
 
 
 def run_scan(arguments: argparse.Namespace) -> TopPatches:
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
-    if arguments.patches.suffix.lower() in (".png", ".md", ".html"):
-        raise ValueError(f"{arguments.patches}: the file of patches is HDF5; call it ….h5")
+    check_ending("file of patches", arguments.patches, ".h5", ".hdf5")
+    if arguments.patches.absolute().is_relative_to(arguments.images.absolute()):
+        raise ValueError(
+            f"{arguments.patches}: lies in the folder of pictures, and a figure beside it would be "
+            "taken for one more; choose another place"
+        )
     found = pictures_in(arguments.images)
     make_room(arguments.patches)
     settings = settings_of(arguments)
@@ -236,6 +272,8 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
 def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Run; a mistake gives one line and exit code 2, and what was scanned is not lost."""
     name = Path(sys.argv[0]).stem
+    # Who ends the process in good manners gets what Ctrl-C gets.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(arguments)
     except (OSError, ValueError) as error:
@@ -243,8 +281,8 @@ def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Name
         return 2
     except (BrokenExecutor, CancelledError, MemoryError) as error:
         print(
-            f"\n{name}: a worker died, or memory ran out ({error}); the same command goes on where "
-            "it was: perhaps with fewer --workers",
+            f"\n{name}: a worker died, or memory ran out ({type(error).__name__} {error}); the "
+            "same command goes on where it was: perhaps with fewer --workers",
             file=sys.stderr,
         )
         return 1

@@ -7,19 +7,21 @@ where it was when the same command is given again; a finished one is only drawn 
 """
 
 import argparse
+import re
 import sys
 
 from command_line import Parser  # first: it holds BLAS to one thread
 from scanning import Pictures, add_scan_flags, chosen_units, parse_with_units, reported, run_scan
 
 from scratchnet import save_image
-from scratchnet.figures import Panel, fields_on_picture, growing_panels, unit_panel
+from scratchnet.figures import Panel, fields_on_picture, growing_panels, label_rows, unit_panel
 from scratchnet.top_patches import TopPatches
 from scratchnet.units import crop
 
 CAPTION = (
     "Each unit's strongest patches, one pixel of a picture a pixel of the figure. A patch is the "
-    "unit's theoretical receptive field: no pixel outside it has any influence."
+    "unit's theoretical receptive field: no pixel outside it has any influence. Brown: outside the "
+    "picture, where the network sees its mean colour. Light grey: no further patch."
 )
 
 
@@ -28,6 +30,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add_scan_flags(parser, "--output", "outputs/top_patches.h5")
     return parse_with_units(parser)
+
+
+def titled(layer: str) -> str:
+    """Return "layer 3: relu3_3" for "relu3_3": what the paper calls a layer is VGG's block."""
+    block = re.search(r"\d+", layer)
+    return f"layer {block[0]}: {layer}" if block else layer
 
 
 def panel(top: TopPatches, title: str, layer: str, channels: list[int], pictures) -> Panel:
@@ -41,15 +49,15 @@ def panel(top: TopPatches, title: str, layer: str, channels: list[int], pictures
         f"{channel}" if patches else f"{channel} (never fires)"
         for channel, patches in zip(channels, units, strict=True)
     ]
-    rows = [f"units {', '.join(labels[n : n + 3])}" for n in range(0, len(labels), 3)]
-    return Panel(title, [f"sees {side} px", *rows], unit_panel(units, k, side))
+    lines = [f"sees {side} px", *label_rows(labels)]
+    return Panel(title, lines, unit_panel(units, k, side))
 
 
 def draw_units(top: TopPatches, arguments: argparse.Namespace, pictures: Pictures) -> None:
     """Draw the panels of all layers."""
     panels = [
-        panel(top, f"layer {number}: {layer}", layer, channels, pictures)
-        for number, (layer, channels) in enumerate(chosen_units(top, arguments).items(), start=1)
+        panel(top, titled(layer), layer, channels, pictures)
+        for layer, channels in chosen_units(top, arguments).items()
         if channels
     ]
     if panels:
@@ -89,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
     top = run_scan(arguments)
     print(f"patches  {arguments.patches}, from {len(top.names) - len(top.unreadable)} pictures")
     if top.unreadable:
-        print(f"skipped  {len(top.unreadable)} that could not be read")
+        print(f"skipped  {len(top.unreadable)} that could not be read or used")
     print(summary(top))
     pictures = Pictures(top, arguments.images)
     draw_units(top, arguments, pictures)

@@ -1,5 +1,6 @@
 """The scripts about units from the user's seat."""
 
+import contextlib
 import json
 import os
 import re
@@ -76,27 +77,34 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--size", "4"], "a picture of 4×4 is too small for relu5_3"),
         (["--k", "0"], "argument --k: 0 is not a whole number of at least 1"),
         (["--spacing", "-1"], "spacing: got -1.0, wanted a number of at least 0"),
-        (["--scales", "1,big"], "argument --scales: invalid numbers value: '1,big'"),
+        (["--scales", "1,big"], "argument --scales: '1,big' is not like 1,0.5"),
         (["--scales", "99"], "scales: got (99.0,), wanted numbers from 0.1 to 10"),
         (["--workers", "0"], "argument --workers: 0 is not a whole number"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
         (["--output", "none/p.h5"], "none/p.h5: there is no folder none"),
-        (["--output", "setup.cfg"], "setup.cfg: not a readable HDF5 file"),
-        (["--output", "p.png"], "p.png: the file of patches is HDF5; call it ….h5"),
+        (["--output", "text.h5"], "text.h5: not a readable HDF5 file"),
+        (["--output", "p.png"], "file of patches p.png: wanted a name that ends in .h5 or .hdf5"),
+        (["--output", "empty.h5"], "empty.h5: is a folder; wanted the name of a file"),
+        (["--images", ".", "--output", "p.h5"], "p.h5: lies in the folder of pictures"),
+        (["--size", "5000"], "size: got 5000 at scale 1.0, wanted at most 4000 px"),
+        (["--k", "1000000000"], "k: got 1000000000, wanted at most 1000"),
         (["--units", "relu1_2"], "argument --units: 'relu1_2' is not like relu4_2:17,300"),
         (["--units", "relu4_2:1"], "--units relu4_2:1: the layers scanned are relu1_2,relu2_2"),
     ],
 )
 def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, message):
-    (tmp_path / "setup.cfg").write_text("[metadata]")
+    (tmp_path / "text.h5").write_text("no HDF5")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.h5").mkdir()
     code, _, error = run("top_patches", *SMALL, *arguments)
     assert code == 2
     assert message in error and error.count("\n") == 1
-    assert files(tmp_path) == ["setup.cfg"]
+    assert files(tmp_path) == ["text.h5"]
 
 
-def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(tmp_path):
+@pytest.fixture
+def long_scan(tmp_path):
+    """Return a function that starts a scan and waits for its middle, and one that finishes it."""
     (tmp_path / "mine").mkdir()
     for n in range(400):
         (tmp_path / "mine" / f"{n:03}.jpg").symlink_to(IMAGES / "cat.jpg")
@@ -105,24 +113,68 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(tmp_path):
         "--size", "64", "--layers", "relu1_1", "--output", "p.h5", "--workers", "2",
     ]  # fmt: skip
     options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options
-    )
-    seen = ""
-    while not re.search(r"[1-9]\d*/400", seen):
-        more = process.stderr.read(20)
-        assert more, seen
-        seen += more
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+
+    def start():
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, start_new_session=True, **pipes, **options)
+        seen = ""
+        while not re.search(r"[1-9]\d*/400", seen):
+            more = process.stderr.read(20)
+            assert more, seen
+            seen += more
+        return process
+
+    def finish():
+        return subprocess.run(command, capture_output=True, check=True, **options)
+
+    return start, finish
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-C twice", "SIGTERM"])
+def test_what_was_found_is_kept_and_the_same_command_goes_on(long_scan, tmp_path, how):
+    start, finish = long_scan
+    process = start()
+    if how == "SIGTERM":
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    if how == "Ctrl-C twice":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; the same command goes on where it was" in error
-    assert "Traceback" not in error
-    done = TopPatches.load(tmp_path / "p.h5.partial").scanned.sum()
-    assert 0 < done < 400 and not (tmp_path / "p.h5").exists()
-    again = subprocess.run(command, capture_output=True, check=True, **options)
-    assert f"{done}/400" in again.stderr and "from 400 pictures" in again.stdout
-    assert not (tmp_path / "p.h5.partial").exists()
+    assert not (tmp_path / "p.h5").exists()
+    if how != "Ctrl-C twice":  # the second may have come while it was saving
+        assert "Traceback" not in error
+        done = TopPatches.load(tmp_path / "p.h5.partial").scanned.sum()
+        assert 0 < done < 400
+        again = finish()
+        assert f"{done}/400" in again.stderr and "from 400 pictures" in again.stdout
+        assert not (tmp_path / "p.h5.partial").exists()
+
+
+def test_workers_end_with_the_process_that_started_them(long_scan):
+    """Even if that is killed: its pipes are closed only when the last worker is gone."""
+    start, _ = long_scan
+    process = start()
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_picture_that_was_mended_is_looked_at_again(run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "mine" / name).write_bytes((IMAGES / "cat.jpg").read_bytes()[:3000])
+    save_image(tmp_path / "mine" / "c.png", load_image(IMAGES / "dog.jpg"))
+    flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--output", "p.h5"]
+    assert "from 1 pictures" in run("top_patches", *flags)[1]
+    code, _, error = run("top_patches", *flags, "--strict")
+    assert code == 2 and "a.jpg: damaged or cut off" in error
+    (tmp_path / "mine" / "a.jpg").write_bytes((IMAGES / "cat.jpg").read_bytes())
+    code, out, _ = run("top_patches", *flags)
+    assert code == 0 and "from 2 pictures" in out and "skipped  1 that" in out
 
 
 # ------------------------------------------------------------------- explain_units.py
@@ -178,9 +230,11 @@ def test_explain_style_saves_figures_and_tables_that_add_up(run, tmp_path):
     ]  # fmt: skip
     text = (tmp_path / f"{stem}.md").read_text(encoding="utf-8")
     assert text in out
-    strengths = [float(x) for x in re.findall(r"^\| \d+ \| \d+ \| (\d\.\d+) \|$", text, re.M)]
+    strengths = [float(x) for x in re.findall(r"^\| \d+ \| \d+ \| (\d\.\d+) \|", text, re.M)]
     assert len(strengths) == 20 and strengths == sorted(strengths, reverse=True)
     assert 0.9 < strengths[0] <= 1
+    often = re.findall(r"^\| \d+ \| \d+ \| \d\.\d+ \| (\d+) % \| (\d+) % \|$", text, re.M)
+    assert len(often) == 20 and min(int(share) for pair in often for share in pair) >= 5
     shares = [float(x) for x in re.findall(r"^\| \d+ \| (\d+\.\d) % \|$", text, re.M)]
     assert len(shares) == 20 and 40 < sum(shares) <= 100
 
@@ -202,6 +256,7 @@ def test_explain_style_of_a_picture_against_itself_has_no_loss(run, tmp_path):
         (["--style", "none.jpg"], "none.jpg: no such picture"),
         (["--content", "none.jpg"], "none.jpg: no such picture"),
         (["--output", "none/x.md"], "none/x.md: there is no folder none"),
+        (["--output", "cat.jpg"], "--output cat.jpg: wanted a name that ends in .md"),
         (["--pairs", "0"], "argument --pairs: 0 is not a whole number of at least 1"),
     ],
 )
@@ -233,3 +288,5 @@ def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
     assert "<title>Units &amp; fields</title>" in page and "MB" in out
     code, _, error = run("atlas", *FEW, "--k", 10, "--patches", "ten.h5")
     assert code == 2 and "a card of the atlas has room for 9 patches" in error
+    code, _, error = run("atlas", *FEW, "--output", "outputs/top_patches.h5")
+    assert code == 2 and "wanted a name that ends in .html or .htm" in error
