@@ -215,7 +215,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Two channels that fire once, at the same place, have strength 1, and by chance.
     often = share >= OFTEN
     strong = largest_pairs(strength * np.outer(often, often), len(D) ** 2, with_itself=False)
-    adding = contribution_pairs(contributions, LISTED)
+    adding = contribution_pairs(contributions, len(D) ** 2)
 
     channels = Channels(top, layer, Pictures(top, arguments.images))
     drawn = without_repeats(strong)[: arguments.pairs]
@@ -231,7 +231,7 @@ def run(arguments: argparse.Namespace) -> None:
             path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
             save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
             print(f"saved    {path}")
-    text = tables(arguments, strong[:LISTED], share, adding, contributions, D)
+    text = tables(arguments, strong[:LISTED], share, adding[:LISTED], contributions, D)
     with replacing(arguments.output) as path:
         path.write_text(text + "\n", encoding="utf-8")
     print(f"saved    {arguments.output}\n\n{text}")
