@@ -79,6 +79,15 @@ def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
     return canvas
 
 
+def square(pictures: Sequence[np.ndarray], gap: int) -> np.ndarray:
+    """Lay pictures of one shape out in as many columns as rows, or one more."""
+    return sheet(pictures, _columns(len(pictures)), gap)
+
+
+def _columns(count: int) -> int:
+    return max(1, ceil(sqrt(count)))
+
+
 def row(pictures: Sequence[np.ndarray], gap: int = MARGIN) -> np.ndarray:
     """Put pictures of any size side by side on white, their tops in line."""
     height = max(map(len, pictures))
@@ -98,7 +107,7 @@ def unit_sheet(patches: Sequence[np.ndarray], k: int, side: int) -> np.ndarray:
     side : int
     """
     blank = np.full((side, side, 3), EMPTY, np.float32)
-    whole = sheet([*patches, *[blank] * (k - len(patches))], ceil(sqrt(k)), GAP)
+    whole = square([*patches, *[blank] * (k - len(patches))], GAP)
     if not len(patches):
         whole[:] = EMPTY
         n = min(whole.shape[:2])
@@ -109,18 +118,18 @@ def unit_sheet(patches: Sequence[np.ndarray], k: int, side: int) -> np.ndarray:
 def unit_panel(units: Sequence[Sequence[np.ndarray]], k: int, side: int) -> np.ndarray:
     """Lay the sheets of several units out in a square, at one scale."""
     sheets = [unit_sheet(patches, k, side) for patches in units]
-    return sheet(sheets, ceil(sqrt(len(sheets))), max(3 * GAP, side // 8))
+    return square(sheets, max(3 * GAP, side // 8))
 
 
 def label_rows(labels: Sequence[str]) -> list[str]:
-    """Return the units' labels, in lines like the rows of `unit_panel`.
+    """Return the units' labels, in lines like the rows of a `square`.
 
     Examples
     --------
     >>> label_rows(["7", "9", "12"])
     ['units 7, 9', 'units 12']
     """
-    columns = ceil(sqrt(len(labels))) or 1
+    columns = _columns(len(labels))
     rows = [labels[n : n + columns] for n in range(0, len(labels), columns)]
     return [f"units {', '.join(row)}" for row in rows]
 

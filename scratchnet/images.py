@@ -225,9 +225,7 @@ def fit(shape: tuple[int, ...], long_side: int) -> tuple[int, int]:
     >>> fit((480, 640, 3), 256)
     (192, 256)
     """
-    height, width = shape[:2]
-    scale = long_side / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    return _scaled(shape, long_side / max(shape[:2]))
 
 
 def fit_short_side(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
@@ -238,8 +236,12 @@ def fit_short_side(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
     >>> fit_short_side((480, 640, 3), 224)
     (224, 299)
     """
+    return _scaled(shape, short_side / min(shape[:2]))
+
+
+def _scaled(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """Return (height, width) times ``scale``, in whole pixels and at least 1."""
     height, width = shape[:2]
-    scale = short_side / min(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.scan_settings import ScanSettings, file_hash
+from scratchnet.scan_settings import ScanSettings, file_hash, working_size
 from scratchnet.scan_worker import (
     Found,
     Task,
@@ -55,8 +55,8 @@ def _begin(
     if not names:
         raise ValueError("got no picture to scan")
     network, sha256 = load_network(weights, threads)
-    side = max(1, round(settings.size * settings.scales[0]))
-    network.check_image((side, side, 3), settings.layers)
+    smallest = working_size((1, 1), settings.size, settings.scales[0])
+    network.check_image((*smallest, 3), settings.layers)
     names = sorted(set(names))
     return TopPatches(
         settings,
@@ -71,8 +71,9 @@ def _begin(
 
 def _go_on(begun: TopPatches, folder: Path, output: Path) -> TopPatches:
     """Return how far the same scan got before; raises ValueError where another one was saved."""
-    if (saved := saved_scan(output)) is None:
+    if (path := saved_scan(output)) is None:
         return begun
+    saved = TopPatches.load(path)
     difference = saved.same_scan(begun)
     read = np.flatnonzero(saved.sizes[:, 0] > 0)
     if not difference and len(read):
@@ -90,11 +91,11 @@ def _go_on(begun: TopPatches, folder: Path, output: Path) -> TopPatches:
     return saved
 
 
-def saved_scan(output: str | os.PathLike) -> TopPatches | None:
-    """Return what is saved of a scan, finished or not; None if there is nothing."""
+def saved_scan(output: str | os.PathLike) -> Path | None:
+    """Return where a scan is saved, finished or not; None if there is nothing."""
     for path in (Path(output), partial_file(output)):
         if path.exists():
-            return TopPatches.load(path)
+            return path
     return None
 
 

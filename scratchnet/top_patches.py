@@ -144,10 +144,9 @@ class TopPatches:
                 return f"its {name} is {ours}, not {theirs}"
         if self.network != other.network:
             return "its network has other weights"
-        shapes = (
-            {layer: s.value.shape for layer, s in top.strongest.items()} for top in (self, other)
-        )
-        if self.fields != other.fields or next(shapes) != next(shapes):
+        channels = {layer: len(found.value) for layer, found in self.strongest.items()}
+        others = {layer: len(found.value) for layer, found in other.strongest.items()}
+        if (self.fields, channels) != (other.fields, others):
             return "its layers are those of another network"
         odd = sorted(set(self.names) ^ set(other.names))
         return f"it is of other pictures ({odd[0]} is not in both)" if odd else None
@@ -180,7 +179,7 @@ class TopPatches:
             If there is no such file, or something in it is missing or not as described above.
         """
         with open_hdf5(path, "file of patches") as file:
-            settings = _settings(file)
+            settings = _read_settings(file)
             names = read_dataset(file, GROUP, "name", (None,), ("bytes",))
             N = len(names)
             loaded = cls(
@@ -210,7 +209,13 @@ def _plain(settings: ScanSettings) -> dict[str, str | int | float]:
     return plain
 
 
-def _settings(file) -> ScanSettings:
+def load_settings(path: str | os.PathLike) -> ScanSettings:
+    """Read only the settings of a file that `TopPatches.save` wrote; raises as its `load` does."""
+    with open_hdf5(path, "file of patches") as file:
+        return _read_settings(file)
+
+
+def _read_settings(file) -> ScanSettings:
     """Return the settings from a file's attributes."""
     read = {
         name: read_attribute(file, name, type(value))

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser
+from command_line import Parser, peak_memory
 
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("PyTorch", "scratchnet")
@@ -46,12 +46,6 @@ def objective(program: str, content: np.ndarray, style: np.ndarray):
     from scratchnet import VGG, StyleTransferObjective
 
     return StyleTransferObjective(VGG.load(), content, style)
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has had in memory."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def our_layer_times(shapes: dict, rounds: int) -> dict[str, list[float]]:

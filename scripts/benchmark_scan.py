@@ -14,18 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from command_line import Parser  # first: it holds BLAS to one thread
+from command_line import Parser, peak_memory  # first: it holds BLAS to one thread
 
 import numpy as np  # isort: skip
 
 IMAGES = Path(__file__).parent / "images"
-THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has had in memory."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def scan_here(folder: Path, names: list[str]) -> None:
@@ -95,22 +88,12 @@ def our_seconds(folder: Path, names: list[str], processes: int, threads: int) ->
 
 
 def measure(what: str, folder: Path, count: int, *options: str) -> list[float]:
-    """Run one measurement in a process of its own; PyTorch's is left to find its own threads."""
-    environment = dict(os.environ)
-    if what == "pytorch":
-        environment = {key: value for key, value in os.environ.items() if key not in THREADS}
-    command = [
-        sys.executable,
-        __file__,
-        "--images",
-        str(folder),
-        "--count",
-        str(count),
-        "--measure",
-    ]
-    run = subprocess.run(
-        [*command, what, *options], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    """Run one measurement in a process of its own."""
+    # fmt: off
+    command = [sys.executable, __file__, "--images", str(folder), "--count", str(count),
+               "--measure", what, *options]
+    # fmt: on
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [float(number) for number in run.stdout.split()]
 
 

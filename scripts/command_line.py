@@ -1,7 +1,8 @@
 """What the scripts share. Import it before NumPy.
 
 A mistake on the command line gives one line, not a page; BLAS keeps to one thread, since the
-package's own threads share the work (`scratchnet.workspace` says why); how much memory there is.
+package's own threads share the work (`scratchnet.workspace` says why); how much memory there is,
+and how much was taken.
 """
 
 import argparse
@@ -51,3 +52,9 @@ def available_memory() -> float:
     except ImportError:  # not on Windows
         pass
     return min(limits, default=float("inf"))
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has had in memory (Linux only)."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])

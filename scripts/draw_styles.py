@@ -11,9 +11,7 @@ ink_wash       hills in diluted ink that fade into mist, grass in dry strokes, a
 """
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,8 @@ from command_line import Parser
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
+
+from scratchnet.files import replacing
 
 SIZE = 512
 Y, X = np.mgrid[:SIZE, :SIZE] / SIZE
@@ -244,12 +244,10 @@ STYLES = {  # name: (how it is drawn, its seed)
 
 
 def save(picture: np.ndarray, path: Path) -> None:
-    """Write a JPEG beside its place, then rename it."""
+    """Write a JPEG."""
     pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".drawing-") as folder:
-        partial = Path(folder) / path.name
+    with replacing(path) as partial:
         Image.fromarray(pixels).save(partial, quality=86, optimize=True)
-        os.replace(partial, path)
 
 
 def main() -> int:

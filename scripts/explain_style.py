@@ -41,7 +41,6 @@ from scratchnet.figures import (
 from scratchnet.files import replacing
 from scratchnet.images import resize_image
 from scratchnet.scan_settings import read_picture, working_size
-from scratchnet.units import crop
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures
 LISTED = 20  # rows of a table
@@ -100,7 +99,7 @@ class Channels:
     def sheet(self, channel: int) -> np.ndarray:
         """Return a channel's patches."""
         patches = [
-            to_side(crop(self.pictures(patch), patch.box), SIDE)
+            to_side(self.pictures.cut(patch), SIDE)
             for patch in self.top.patches(self.layer, channel)
         ]
         side = side_near(self.top.fields[self.layer].size, SIDE)

@@ -10,7 +10,6 @@ that, theoretical and effective field by layer (…_occlusion.md).
 import argparse
 import sys
 from collections.abc import Iterator
-from math import ceil, sqrt
 from typing import NamedTuple
 
 from command_line import Parser, positive  # first: it holds BLAS to one thread
@@ -36,6 +35,7 @@ from scratchnet.figures import (
     sheet,
     side_near,
     spotlight,
+    square,
     to_side,
     unit_sheet,
     view,
@@ -43,7 +43,6 @@ from scratchnet.figures import (
 from scratchnet.files import replacing
 from scratchnet.occlusion import occlusion_map, share_of_field, square_and_step
 from scratchnet.top_patches import Patch, TopPatches
-from scratchnet.units import crop
 from scratchnet.weights import load_weights, random_parameters
 
 SIDE, LARGE = 96, 200  # px: of a patch in the figures
@@ -93,7 +92,7 @@ def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
                 for patch in top.patches(layer, channel):
                     image = pictures(patch)
                     signal = explain_patch(network, image, layer, patch.position, channel)
-                    patches.append(to_side(crop(image, patch.box), SIDE))
+                    patches.append(to_side(pictures.cut(patch), SIDE))
                     views.append(view(signal, SIDE))
                 side = side_near(top.fields[layer].size, SIDE)
                 sheets = [unit_sheet(shown, k, side) for shown in (patches, views)]
@@ -101,15 +100,14 @@ def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
                 bar.update()
             if pairs:
                 lines = [f"sees {top.fields[layer].size} px", *label_rows(list(map(str, channels)))]
-                columns = ceil(sqrt(len(pairs)))
-                yield Panel(layer, lines, sheet(pairs, columns, 2 * GAP))
+                yield Panel(layer, lines, square(pairs, 2 * GAP))
 
 
 def control_panels(network, control, units: list[Example], pictures) -> Iterator[Panel]:
     """Yield for a patch of each layer what each rule shows, trained and with random weights."""
     for layer, channel, patch in tqdm(units, unit="layer", desc="control"):
         image = pictures(patch)
-        shown = [to_side(crop(image, patch.box), LARGE)]
+        shown = [to_side(pictures.cut(patch), LARGE)]
         there = control.forward(image, [layer])[0][layer][patch.position]
         for vgg, k in ((network, channel), (control, int(there.argmax()))):
             for rule in RULES:
@@ -156,7 +154,7 @@ def occlusion_panels(
                     network, image, layer, patch.position, channel, square=square, step=step
                 ).response
                 shares.append(share_of_field(response, PART))
-                piece = crop(image, patch.box)
+                piece = pictures.cut(patch)
                 shown += [to_side(piece, LARGE), to_side(lit(piece, response, step), LARGE)]
                 bar.update()
             if not whole:
@@ -197,8 +195,8 @@ def run(arguments: argparse.Namespace) -> None:
         if channels and top.patches(layer, channels[0])
     ]
     save("control", list(control_panels(network, control, first, pictures)))
-    asked = getattr(arguments, "units", {})
-    measured = list(occlusion_panels(top, network, pictures, asked, arguments.occluded))
+    asked, count = arguments.units, arguments.occluded
+    measured = list(occlusion_panels(top, network, pictures, asked, count))
     save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(
         [

@@ -22,7 +22,8 @@ import numpy as np  # isort: skip
 from scratchnet.images import find_pictures
 from scratchnet.scan import ScanProgress, saved_scan, scan
 from scratchnet.scan_settings import ScanSettings
-from scratchnet.top_patches import Patch, TopPatches
+from scratchnet.top_patches import Patch, TopPatches, load_settings
+from scratchnet.units import crop
 from scratchnet.workspace import available_cores
 
 try:
@@ -111,8 +112,9 @@ def affordable_workers() -> int:
 def settings_of(arguments: argparse.Namespace) -> ScanSettings:
     """Return the settings given; the others are those of a file that is there, or the defaults."""
     saved = saved_scan(arguments.patches)
+    settings = load_settings(saved) if saved else DEFAULT
     given = {name: getattr(arguments, name) for name in SETTINGS if hasattr(arguments, name)}
-    settings = replace(saved.settings if saved else DEFAULT, **given)
+    settings = replace(settings, **given)
     for layer, channels in getattr(arguments, "units", {}).items():
         if layer not in settings.layers:
             flag = f"--units {layer}:{','.join(map(str, channels))}"
@@ -120,32 +122,25 @@ def settings_of(arguments: argparse.Namespace) -> ScanSettings:
     return settings
 
 
-class AddUnits(argparse.Action):
-    """Collect LAYER:N,N …, as often as it is given, as layer → channels."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        """Add the units of one flag."""
-        units = getattr(namespace, "units", {})
-        for layer, channels in values:
-            units[layer] = list(dict.fromkeys([*units.get(layer, []), *channels]))
-        namespace.units = units
-
-
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Add the flag --units and read the command line."""
+    """Add the flag --units and read the command line; ``units`` is then layer → channels."""
     parser.add_argument(
-        "--units", type=unit_choice, nargs="+", action=AddUnits, default=argparse.SUPPRESS,
+        "--units", type=unit_choice, nargs="+", action="extend", default=argparse.SUPPRESS,
         metavar="LAYER:N,N",
         help="which channels to draw, such as relu4_3:17,300; of other layers, the strongest nine",
     )  # fmt: skip
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    units: dict[str, list[int]] = {}
+    for layer, channels in getattr(arguments, "units", []):
+        units[layer] = list(dict.fromkeys([*units.get(layer, []), *channels]))
+    arguments.units = units
+    return arguments
 
 
 def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
     """Return the channels to draw, by layer, those that see least first."""
-    asked = getattr(arguments, "units", {})
     return {
-        layer: asked.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
+        layer: arguments.units.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
     }
 
@@ -177,19 +172,31 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
             except KilledWorker as error:
                 raise BrokenExecutor(str(error)) from None
         return
-    # Ctrl-C is for the process that saves: those started while it is ignored ignore it as well.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(
-        arguments.workers, multiprocessing.get_context("spawn"), end_with_parent
-    )
-    pool.submit(os.getpid)
-    signal.signal(signal.SIGINT, handler)
+    pool = Processes(arguments.workers, multiprocessing.get_context("spawn"), end_with_parent)
     try:
         yield pool, arguments.workers
     finally:
         # A second Ctrl-C must not interrupt this, or it would never end.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        pool.shutdown(cancel_futures=True)
+        with ctrl_c_ignored():
+            pool.shutdown(cancel_futures=True)
+
+
+class Processes(ProcessPoolExecutor):
+    """Processes that leave Ctrl-C to the one that saves; started when there is a task."""
+
+    def submit(self, *task):
+        """Hand out a task; those started while Ctrl-C is ignored ignore it as well."""
+        with ctrl_c_ignored():
+            return super().submit(*task)
+
+
+@contextmanager
+def ctrl_c_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
         signal.signal(signal.SIGINT, handler)
 
 
@@ -213,12 +220,16 @@ class Pictures:
         """Return the picture that a patch comes from, at its scale."""
         return self.read(patch.picture, patch.scale)
 
+    def cut(self, patch: Patch) -> np.ndarray:
+        """Return the patch itself."""
+        return crop(self(patch), patch.box)
+
 
 class Bar:
     """The callback of a scan: a bar with pictures a second and the time left."""
 
     def __init__(self):
-        self.bar, self.skipped = None, 0
+        self.bar = None
 
     def __call__(self, progress: ScanProgress) -> None:
         """Show how far the scan is, and what was skipped."""
@@ -226,7 +237,6 @@ class Bar:
             self.bar = tqdm(total=progress.total, initial=progress.done, unit="picture")
         self.bar.update(progress.done - self.bar.n)
         for reason in progress.skipped:
-            self.skipped += 1
             self.bar.write(f"skipped {reason}", file=sys.stderr)
         if progress.done == progress.total:
             self.bar.close()

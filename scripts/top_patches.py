@@ -16,7 +16,6 @@ from scanning import Pictures, add_scan_flags, chosen_units, parse_with_units, r
 from scratchnet import save_image
 from scratchnet.figures import Panel, fields_on_picture, growing_panels, label_rows, unit_panel
 from scratchnet.top_patches import TopPatches
-from scratchnet.units import crop
 
 CAPTION = (
     "Each unit's strongest patches, one pixel of a picture a pixel of the figure. A patch is the "
@@ -41,10 +40,7 @@ def titled(layer: str) -> str:
 def panel(top: TopPatches, title: str, layer: str, channels: list[int], pictures) -> Panel:
     """Return the panel of some channels of a layer."""
     side, k = top.fields[layer].size, top.settings.k
-    units = [
-        [crop(pictures(patch), patch.box) for patch in top.patches(layer, channel)]
-        for channel in channels
-    ]
+    units = [[pictures.cut(patch) for patch in top.patches(layer, channel)] for channel in channels]
     labels = [
         f"{channel}" if patches else f"{channel} (never fires)"
         for channel, patches in zip(channels, units, strict=True)

@@ -114,3 +114,8 @@ def run(monkeypatch, tmp_path, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+def files(folder):
+    """Return the paths of all files below a folder, sorted."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import IMAGES, ROOT, load_script
+from conftest import IMAGES, ROOT, files, load_script
 from PIL import Image
 
 from scratchnet import PixelDescent, load_image, style_transfer
@@ -18,10 +18,6 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'vi
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
 SMALL = ["--image-size", "32", "--iterations", "2"]
-
-
-def files(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 # ------------------------------------------------------------------- transfer.py

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import IMAGES, ROOT
+from conftest import IMAGES, ROOT, files
 
 from scratchnet import load_image, save_image
 from scratchnet.top_patches import TopPatches
@@ -18,10 +18,6 @@ from scratchnet.top_patches import TopPatches
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
 SMALL = ["--size", "32", "--workers", "1"]
-
-
-def files(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 # ---------------------------------------------------------------- top_patches.py
