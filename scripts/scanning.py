@@ -172,7 +172,7 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
             except KilledWorker as error:
                 raise BrokenExecutor(str(error)) from None
         return
-    pool = Processes(arguments.workers, multiprocessing.get_context("spawn"), end_with_parent)
+    pool = Processes(arguments.workers)
     try:
         yield pool, arguments.workers
     finally:
@@ -182,10 +182,20 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
 
 
 class Processes(ProcessPoolExecutor):
-    """Processes that leave Ctrl-C to the one that saves; started when there is a task."""
+    """Processes that leave Ctrl-C to the one that saves; each is started when there is a task."""
+
+    def __init__(self, count: int):
+        super().__init__(count, multiprocessing.get_context("spawn"), start_worker)
+        self.not_started = count
 
     def submit(self, *task):
-        """Hand out a task; those started while Ctrl-C is ignored ignore it as well."""
+        """Hand out a task; the first ones start a process each.
+
+        Before it comes to `start_worker`, a process ignores Ctrl-C if its parent did.
+        """
+        if not self.not_started:
+            return super().submit(*task)
+        self.not_started -= 1
         with ctrl_c_ignored():
             return super().submit(*task)
 
@@ -200,8 +210,9 @@ def ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def end_with_parent() -> None:
-    """End this worker when the process that started it is gone, however it ended."""
+def start_worker() -> None:
+    """Leave Ctrl-C to the process that started this one, and end when it is gone, whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
         connection.wait([multiprocessing.parent_process().sentinel])
