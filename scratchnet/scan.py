@@ -116,15 +116,18 @@ def _tasks(folder: Path, top: TopPatches, weights: str | None, threads: int) -> 
 
 def _completed(executor: Executor, tasks: Iterator[Task], ahead: int) -> Iterator[Found]:
     """Yield results as they come, with no more than ``ahead`` tasks under way."""
-    waiting: set[Future] = set()
+    waiting: list[Future] = []
     try:
         while True:
             for task in islice(tasks, ahead - len(waiting)):
-                waiting.add(executor.submit(scan_pictures, task))
+                waiting.append(executor.submit(scan_pictures, task))
             if not waiting:
                 return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            # in the order of the tasks: one worker then reports the first bad picture first
+            ready = [future for future in waiting if future in done]
+            waiting = [future for future in waiting if future not in done]
+            for future in ready:
                 yield future.result()
     finally:
         for future in waiting:

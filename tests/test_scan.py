@@ -2,7 +2,13 @@
 
 import os
 import signal
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from multiprocessing import get_context
 
 import numpy as np
@@ -214,6 +220,26 @@ def test_unreadable_pictures_are_reported_and_skipped(folder, tmp_path):
     with pytest.raises(ValueError, match=r"b\.png: not a picture"):
         scan(tmp_path, names, SETTINGS, tmp_path / "strict.h5", strict=True)
     assert not (tmp_path / "strict.h5").exists()
+
+
+def test_results_that_come_together_are_taken_in_the_order_of_the_tasks(tmp_path):
+    """So of many bad pictures it is always the first that ends a strict scan."""
+
+    class AllAtOnce(Executor):
+        def submit(self, function, task):
+            future = Future()
+            future.set_result(function(task))
+            return future
+
+    for n in range(32):  # eight tasks, all done before the first is looked at
+        (tmp_path / f"{n:02}.png").write_text("no picture")
+    seen = []
+    names = find_pictures(tmp_path)
+    scan(tmp_path, names, SETTINGS, tmp_path / "p.h5", executor=AllAtOnce(), ahead=8,
+         callback=lambda progress: seen.extend(progress.skipped))  # fmt: skip
+    assert [text.split(":")[0] for text in seen] == [str(tmp_path / name) for name in names]
+    with pytest.raises(ValueError, match=r"00\.png: not a picture"):
+        scan(tmp_path, names, SETTINGS, tmp_path / "strict.h5", executor=AllAtOnce(), strict=True)
 
 
 def test_finding_pictures(tmp_path):
