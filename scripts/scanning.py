@@ -22,6 +22,7 @@ import numpy as np  # isort: skip
 from scratchnet.images import find_pictures
 from scratchnet.scan import ScanProgress, saved_scan, scan
 from scratchnet.scan_settings import ScanSettings
+from scratchnet.scan_worker import load_network
 from scratchnet.top_patches import Patch, TopPatches, load_settings
 from scratchnet.units import crop
 from scratchnet.workspace import available_cores
@@ -120,6 +121,17 @@ def settings_of(arguments: argparse.Namespace) -> ScanSettings:
             flag = f"--units {layer}:{','.join(map(str, channels))}"
             raise ValueError(f"{flag}: the layers scanned are {','.join(settings.layers)}")
     return settings
+
+
+def check_channels(units: dict[str, list[int]], weights: str | None) -> None:
+    """Raise ValueError for a channel that its layer has not: better now than after a long scan."""
+    network, _ = load_network(weights, 1)
+    for layer, (_, _, count) in network.output_shapes(DEFAULT.size, DEFAULT.size).items():
+        unknown = [channel for channel in units.get(layer, []) if not 0 <= channel < count]
+        if unknown:
+            raise ValueError(
+                f"--units {layer}:{unknown[0]}: {layer} has the channels 0 to {count - 1}"
+            )
 
 
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -283,6 +295,7 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
     make_room(arguments.patches)
     settings = settings_of(arguments)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
+    check_channels(getattr(arguments, "units", {}), weights)
     with workers(arguments) as (executor, count):
         return scan(
             arguments.images, found, settings, arguments.patches, executor=executor,

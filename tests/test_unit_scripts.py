@@ -86,6 +86,7 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--k", "1000000000"], "k: got 1000000000, wanted at most 1000"),
         (["--units", "relu1_2"], "argument --units: 'relu1_2' is not like relu4_2:17,300"),
         (["--units", "relu4_2:1"], "--units relu4_2:1: the layers scanned are relu1_2,relu2_2"),
+        (["--units", "relu2_2:5,128"], "--units relu2_2:128: relu2_2 has the channels 0 to 127"),
     ],
 )
 def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, message):
