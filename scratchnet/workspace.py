@@ -32,7 +32,6 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes: a line of the cache
 PAGE = 2**21  # bytes: a huge page, where the system has them
-SPARE = 1 / 64  # more than asked for, so that a gradient with padding fits where a map was
 
 
 def available_cores() -> int:
@@ -131,7 +130,7 @@ class Pool:
 
     def _ask(self, size: int) -> tuple[int, int]:
         """Ask the system for a block; return its size and its address."""
-        block = _block(int(size * (1 + SPARE)))
+        block = _block(size)
         address = np.frombuffer(block, np.uint8).ctypes.data
         self._blocks[address] = block
         insort(self._free, (address, len(block)))

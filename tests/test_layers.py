@@ -3,6 +3,8 @@
 Their gradients are in test_derivatives.py.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.signal import correlate2d
@@ -236,7 +238,8 @@ def test_every_layer_keeps_its_precision_and_its_input(dtype, rng):
 
 # ------------------------------------------- the fast layers: the same numbers, another way
 
-FAST = [WinogradConvolution, PlaneConvolution, FastestConvolution]
+SmallTiles = partial(WinogradConvolution, tile=2)
+FAST = [WinogradConvolution, SmallTiles, PlaneConvolution, FastestConvolution]
 # one pixel; one tile; parts of tiles; a strip; strips with a rest; rows wider than a strip
 MAPS = [(1, 1), (4, 4), (3, 5), (9, 14), (32, 64), (70, 61), (6, 600)]
 
@@ -278,6 +281,8 @@ def test_fast_convolution_backward_is_the_adjoint_on_100_random_shapes(kind, dty
 def test_winograd_refuses_other_kernels(rng):
     with pytest.raises(ValueError, match="wanted a 3×3 kernel with stride 1 and padding 1"):
         WinogradConvolution(rng.standard_normal((5, 5, 2, 2)), np.zeros(2), padding=2)
+    with pytest.raises(ValueError, match="got a tile of 3, wanted 2 or 4"):
+        WinogradConvolution(rng.standard_normal((3, 3, 2, 2)), np.zeros(2), tile=3)
 
 
 def test_the_fastest_convolution_takes_any_kernel(rng):
@@ -294,8 +299,9 @@ def test_the_fastest_convolution_takes_any_kernel(rng):
 def test_the_fastest_convolution_chooses_by_shape():
     wide = FastestConvolution(np.zeros((3, 3, 16, 4)), np.zeros(4))
     colours = FastestConvolution(np.zeros((3, 3, 3, 4)), np.zeros(4))
-    assert isinstance(wide.algorithm((64, 64, 16)), WinogradConvolution)
-    assert type(wide.algorithm((8, 8, 16))) is Convolution
+    assert wide.algorithm((64, 64, 16)).tile == 4
+    assert wide.algorithm((14, 20, 16)).tile == 2
+    assert type(wide.algorithm((6, 6, 16))) is Convolution
     assert isinstance(colours.algorithm((64, 64, 3)), PlaneConvolution)
 
 

@@ -3,9 +3,9 @@
 Measured on two cores with VGG's kernels, in float32:
 
 - few input channels: Winograd's transforms cost as much as all the products; `planes` does.
-- maps of up to 8×8: the transformed kernel, four times as large, takes longer to read than to
-  use; `im2col` does.
-- all others, for a 3×3 kernel with stride 1 and padding 1: `winograd`.
+- maps of up to 6×6: the transformed kernel takes longer to read than to use; `im2col` does.
+- maps of up to 18×18: so does that for tiles of 4×4; `winograd` with tiles of 2×2.
+- all others, for a 3×3 kernel with stride 1 and padding 1: `winograd` with tiles of 4×4.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from scratchnet.layers.winograd import WinogradConvolution
 from scratchnet.workspace import Workspace
 
 FEW_CHANNELS = 8
-SMALL_MAP = 8 * 8  # positions
+TINY_MAP, SMALL_MAP = 6 * 6, 18 * 18  # positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,9 @@ class FastestConvolution(Convolution):
             return self._im2col
         if C_in < FEW_CHANNELS:
             return self._planes
-        return self._im2col if H * W <= SMALL_MAP else self._winograd
+        if H * W <= TINY_MAP:
+            return self._im2col
+        return self._small_tiles if H * W <= SMALL_MAP else self._large_tiles
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Convolve, as `Convolution.forward` does."""
@@ -59,5 +61,9 @@ class FastestConvolution(Convolution):
         return PlaneConvolution(self.kernel, self.bias, 1, 1, self.name, self.workspace)
 
     @cached_property
-    def _winograd(self) -> Convolution:
-        return WinogradConvolution(self.kernel, self.bias, 1, 1, self.name, self.workspace)
+    def _small_tiles(self) -> Convolution:
+        return WinogradConvolution(self.kernel, self.bias, 1, 1, self.name, self.workspace, 2)
+
+    @cached_property
+    def _large_tiles(self) -> Convolution:
+        return WinogradConvolution(self.kernel, self.bias, 1, 1, self.name, self.workspace, 4)
