@@ -39,26 +39,27 @@ within a tile (a along the rows' axis, b along the columns'), t over tiles ::
 
     M_batk′ = Σ_k V_batk U_bakk′            36 matrix products (tiles × C_in) · (C_in × C_out)
 
-Backward. ∂J/∂d_m = Σ_u g_u ∂J/∂y_{m−u}, so dx is dy convolved with the kernel turned round, and
-with input and output channels exchanged. In one dimension, turned round is g′_u = g_{2−u}, as a
-polynomial g′(x) = x² g(1/x): its value at 1/p is g(p)/p². So with the points 1/p instead of p, it
-has the values that g has, up to a factor f_i, and U serves both ways ::
+Backward. ∂J/∂d_m = Σ_u g_u ∂J/∂y_{m−u}: a convolution of dy with the kernel turned round, and with
+input and output channels exchanged. In one dimension, g′_u = g_{2−u} is turned round; as a
+polynomial, g′(x) = x² g(1/x). At 1/p its value is g(p)/p²: so at the points 1/p_i (0 becomes ∞, and
+∞ 0) it has the values that g has at the p_i, up to factors f_i, and U serves both ways. With A′,
+G′ and B′ of those points, and dY cut into tiles ::
 
     G′ g′ = f ⊙ (G g)        dX = A′ᵀ [U ⊙ (f fᵀ ⊙ (B′ᵀ dY B′))] A′
 
-where A′, G′, B′ belong to the points 1/p_i (0 becomes ∞, and ∞ 0), and dY is cut into tiles.
+Rounding. The points must be small, since p⁵ occurs; where one is −1/p of another, more terms of
+the matrices cancel out (Alam et al. 2022). With 0, ±1, 2, −½ and ∞, relative errors (Euclidean
+norm) are 1e-6 to 2e-6 in float32 and 2e-15 to 3e-15 in float64, for 64 to 512 channels; with −2
+instead of −½ half as large again, with im2col 2e-7 and 4e-16.
 
-Rounding. The points must be small, since p⁵ occurs, and their products should not coincide; 0, ±1,
-2, −½ and ∞ are about the best six (Barabasz et al. 2020). Sums cancel, so an output is right to
-about 3e-7 of the largest one in float32 (im2col: 2e-7), and 1e-15 in float64.
-
-Small tiles. Maps of 16×16 have so few tiles that U, 36 numbers for each of the kernel's 9, takes
-longer to read than to use. With tiles of 2×2 outputs it is 16 for 9, at 4 instead of 2¼
-multiplications for an output.
+Small tiles. A map of 16×16 has so few tiles that U, 36 numbers for 9 of the kernel, takes longer
+to read than to use. With tiles of 2×2 it is 16 numbers for 9, and there are 4 multiplications an
+output instead of 2¼: still fewer than 9.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 
 import numpy as np
@@ -113,7 +114,7 @@ def turned_matrices(points: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """
     _, G, _ = transform_matrices(points)
     A, G_turned, B = transform_matrices(tuple(1 / p if p else inf for p in points))
-    # G′ g′ = f ⊙ (G g) for every g: where g is turned round, the columns of G′ are
+    # G′ g′ = f ⊙ (G g) for every g; on the left, columns are turned round instead of g
     f = (G_turned[:, ::-1] * G).sum(axis=1) / (G * G).sum(axis=1)
     return A, B * f
 
@@ -160,34 +161,29 @@ class WinogradConvolution(Convolution):
     @cached_property
     def U(self) -> np.ndarray:  # noqa: N802
         """The transformed kernel, (36, C_in, C_out): four times the kernel's size."""
-        return self._transform_kernel(np.empty(self._shape_of_U, self.kernel.dtype))
+        return self._transform_kernel(np.empty)
 
     @cached_property
     def U_transposed(self) -> np.ndarray:  # noqa: N802
         """U with its channels exchanged, in memory too: for small kernels, products are faster."""
         return np.ascontiguousarray(self.U.transpose(0, 2, 1))
 
-    @property
-    def _shape_of_U(self) -> tuple[int, int, int]:  # noqa: N802
-        return len(POINTS[self.tile]) ** 2, *self.kernel.shape[2:]
-
-    def _transform_kernel(self, U: np.ndarray) -> np.ndarray:
-        """Set U = G g Gᵀ, for every pair of channels, and return it."""
+    def _transform_kernel(self, empty: Callable) -> np.ndarray:
+        """Return U = G g Gᵀ for every pair of channels, in memory from ``empty(shape, dtype)``."""
         _, G, _ = self.matrices
         g = self.kernel.reshape(TAPS**2, -1)  # (9, C_in·C_out): rows u, then columns v
-        U_ = U.reshape(len(U), -1)
+        U = empty((len(G) ** 2, g.shape[1]), g.dtype)
         # U_ba = Σ_uv G_bv G_au g_uv
         GG = np.einsum("bv,au->bauv", G, G).reshape(len(U), TAPS**2)
         shares = strips(g.shape[1], -(-g.shape[1] // self.workspace.threads))
-        self.workspace.map(lambda s: np.matmul(GG, g[:, s], out=U_[:, s]), shares)
-        return U
+        self.workspace.map(lambda s: np.matmul(GG, g[:, s], out=U[:, s]), shares)
+        return U.reshape(len(U), *self.kernel.shape[2:])
 
     def _kernel_for(self, H: int, W: int) -> np.ndarray:
         """Return U; kept from pass to pass where that costs little memory or saves much time."""
         if self._small or H * W <= KEPT_MAP:
             return self.U
-        scratch = self.workspace.scratch
-        return self._transform_kernel(scratch.empty("U", self._shape_of_U, self.kernel.dtype))
+        return self._transform_kernel(partial(self.workspace.scratch.empty, "U"))
 
     @property
     def _small(self) -> bool:
@@ -216,7 +212,7 @@ class WinogradConvolution(Convolution):
         """
         H, W, C_in = shape
         C_out = self.bias.size
-        entries, _, _ = self._shape_of_U
+        entries = len(POINTS[self.tile]) ** 2
         tiles = -(-H // self.tile) * -(-W // self.tile)
         work = min(tiles, self.workspace.threads * 2 * TILES_PER_STRIP) * (
             entries * (C_in + C_out) + 24 * max(C_in, C_out)
