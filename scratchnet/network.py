@@ -130,6 +130,16 @@ class Network:
             ours = True
         return da
 
+    def forget(self) -> None:
+        """Let go of what is kept from pass to pass: memory, and such as transformed kernels.
+
+        For pictures of another size other things may be kept, and memory would hold both.
+        """
+        self.workspace.forget()
+        for layer in self.layers:
+            if isinstance(layer, Convolution):
+                layer.forget()
+
     @staticmethod
     def _over(array: np.ndarray, layer, ours: bool) -> dict[str, np.ndarray]:
         """Return ``out=array`` if the array is ours and the layer may write over it."""

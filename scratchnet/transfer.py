@@ -163,6 +163,7 @@ def style_transfer(
     for height, width in sizes:
         G = best = resize_image(G, (height, width))
         lowest = np.inf
+        network.forget()
         objective = StyleTransferObjective(
             network,
             resize_image(content, (height, width)),

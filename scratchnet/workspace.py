@@ -121,8 +121,13 @@ class Pool:
                 joined.append((address, length))
         self._free = joined
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Give the blocks that are wholly free back to the system."""
+        with self._lock:
+            self._join()
+            self._release()
+
+    def _release(self) -> None:
         for address, length in list(self._free):
             if len(self._blocks.get(address, b"")) == length:
                 self._free.remove((address, length))
@@ -141,7 +146,7 @@ class Scratch(local):
     """Memory for a moment, for each thread its own.
 
     Cutting an array from a `Pool` takes several µs, in which no other thread can run Python; a
-    strip needs six of them. Here they are made once.
+    strip needs four of them. Here they are made once.
     """
 
     def __init__(self):
@@ -211,6 +216,11 @@ class Workspace:
         for other in others:
             other.result()  # raises what was raised there
         return results
+
+    def forget(self) -> None:
+        """Give memory that nobody uses back to the system."""
+        self.maps.release()
+        self.scratch = Scratch()
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

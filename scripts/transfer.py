@@ -164,7 +164,8 @@ def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list,
     for _ in range(2):  # the first pass is slower: its memory has to be got from the system
         start = time.perf_counter()
         activations, caches = network.forward(content, layers)
-        network.backward(activations, caches)
+        network.backward(activations, caches, consume=True)
+        del activations, caches
         seconds = time.perf_counter() - start
     evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
     print(f"content  {arguments.content}")

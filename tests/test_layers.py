@@ -283,6 +283,8 @@ def test_winograd_refuses_other_kernels(rng):
         WinogradConvolution(rng.standard_normal((5, 5, 2, 2)), np.zeros(2), padding=2)
     with pytest.raises(ValueError, match="got a tile of 3, wanted 2 or 4"):
         WinogradConvolution(rng.standard_normal((3, 3, 2, 2)), np.zeros(2), tile=3)
+    with pytest.raises(ValueError, match="wanted a kernel of floating-point numbers"):
+        WinogradConvolution(np.ones((3, 3, 2, 2), int), np.zeros(2, int))
 
 
 def test_the_fastest_convolution_takes_any_kernel(rng):

@@ -156,11 +156,25 @@ before = resident("VmRSS")
 height, width = int(sys.argv[1]), int(sys.argv[2])
 content, style = np.random.default_rng(0).uniform(0, 255, (2, height, width, 3)).astype("f")
 network = VGG.load(convolution=sys.argv[3], threads=2)
-objective = StyleTransferObjective(network, content, style)
-for _ in range(2):
-    objective(content)
+for step in (2, 1):  # half the size before, as from coarse to fine
+    objective = StyleTransferObjective(network, content[::step, ::step], style[::step, ::step])
+    for _ in range(2):
+        objective(content[::step, ::step])
+    if step == 2:
+        network.forget()
 print((resident("VmHWM") - before) / network.memory(height, width, STYLE_LAYERS))
 """
+
+
+def test_what_is_forgotten_is_made_again(pictures):
+    content, _ = pictures
+    network, layers = VGG.load(), ["relu3_1", "relu5_1"]
+    before, caches = network.forward(content, layers)
+    slope = network.backward(dict(before), caches)
+    network.forget()
+    after, caches = network.forward(content, layers)
+    assert all(np.array_equal(after[name], before[name]) for name in layers)
+    assert np.array_equal(network.backward(dict(after), caches), slope)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measured by /proc")

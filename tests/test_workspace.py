@@ -37,6 +37,19 @@ def test_an_array_outlives_its_workspace():
     assert (array == 3).all()
 
 
+def test_what_nobody_uses_goes_back_to_the_system():
+    workspace = Workspace(1)
+    held, free = (workspace.maps.empty((PAGE,), np.uint8) for _ in range(2))
+    scratch = workspace.scratch.empty("slot", (3,), np.dtype(float))
+    held[:], scratch[:] = 7, 8
+    del free
+    workspace.forget()
+    assert workspace.maps.size == PAGE
+    assert (held == 7).all() and (scratch == 8).all()
+    workspace.scratch.empty("slot", (3,), np.dtype(float))[:] = 9
+    assert (scratch == 8).all()
+
+
 def test_the_smallest_piece_that_fits_is_taken():
     pool = Pool()
     pieces = [pool.empty((n,), np.float64) for n in (4000, 8, 1000, 8, 2000, 8)]

@@ -215,6 +215,9 @@ class Convolution:
         H, W, C_out = self.output_shape(shape)
         return 0, H * W * (len(self.omega) + C_out)
 
+    def forget(self) -> None:
+        """Let go of what is kept from pass to pass: here, nothing."""
+
     @property
     def window(self) -> tuple[int, int, int]:
         """Size, stride and padding of what one output sees of the input."""

@@ -2,10 +2,11 @@
 
 Measured on two cores with VGG's kernels, in float32:
 
-- few input channels: Winograd's transforms cost as much as all the products; `planes` does.
-- maps of up to 6×6: the transformed kernel takes longer to read than to use; `im2col` does.
-- maps of up to 18×18: so does that for tiles of 4×4; `winograd` with tiles of 2×2.
-- all others, for a 3×3 kernel with stride 1 and padding 1: `winograd` with tiles of 4×4.
+- `planes` for few input channels, such as a picture's three: Winograd's transforms would cost as
+  much as all the products.
+- `im2col` for maps of up to 6×6: the transformed kernel takes longer to read than to use.
+- `winograd` with tiles of 2×2 for maps of up to 18×18, where that holds for tiles of 4×4.
+- `winograd` with tiles of 4×4 for all others with a 3×3 kernel, stride 1 and padding 1.
 """
 
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class FastestConvolution(Convolution):
     def memory(self, shape: tuple[int, int, int]) -> tuple[int, int]:
         """Return what the algorithm for ``shape`` needs, as `Convolution.memory` does."""
         return self.algorithm(shape).memory(shape)
+
+    def forget(self) -> None:
+        """Let go of what the algorithms keep."""
+        for name in ("_small_tiles", "_large_tiles"):
+            vars(self).pop(name, None)
 
     @cached_property
     def _im2col(self) -> Convolution:

@@ -17,10 +17,10 @@ multiplication, s(p) = g(p) a(p). So: evaluate both, multiply, interpolate ::
     s(x)   = Σ_i s(p_i) Π_{n≠i} (x − p_n) / N_i  +  s(∞) Π_n (x − p_n)
                                      B[m, i] = coefficient of x^m in the product of column i
 
-with N_i = Π_{n≠i} (p_i − p_n), which G has taken over. So s = B [(G g) ⊙ (A a)], ⊙ entry by entry.
-Now fix g. The map a → s is linear, and our convolution d → y is its transpose: the number g_u
-joins a_j with s_{j+u} there, and d_{j+u} with y_j here. Transposing a product of matrices turns
-their order round ::
+where n runs over the five points and N_i = Π_{n≠i} (p_i − p_n), which G has taken over. So
+s = B [(G g) ⊙ (A a)], ⊙ entry by entry. Now fix g. The map a → s is linear, and our convolution
+d → y is its transpose: g_u joins a_j with s_{j+u} there, and d_{j+u} with y_j here. Transposing a
+product of matrices turns their order round ::
 
     s = B diag(G g) A a      ⇒      y = Aᵀ diag(G g) Bᵀ d  =  Aᵀ [(G g) ⊙ (Bᵀ d)]
 
@@ -40,17 +40,18 @@ within a tile (a along the rows' axis, b along the columns'), t over tiles ::
     M_batk′ = Σ_k V_batk U_bakk′            36 matrix products (tiles × C_in) · (C_in × C_out)
 
 Backward. ∂J/∂d_m = Σ_u g_u ∂J/∂y_{m−u}: a convolution of dy with the kernel turned round, and with
-input and output channels exchanged. In one dimension, g′_u = g_{2−u} is turned round; as a
-polynomial, g′(x) = x² g(1/x). At 1/p its value is g(p)/p²: so at the points 1/p_i (0 becomes ∞, and
-∞ 0) it has the values that g has at the p_i, up to factors f_i, and U serves both ways. With A′,
-G′ and B′ of those points, and dY cut into tiles ::
+input and output channels exchanged; padding 1 stays padding 1. In one dimension, g′_u = g_{2−u} is
+turned round; as a polynomial, g′(x) = x² g(1/x), so g′(1/p) = g(p)/p². At the points 1/p_i (0
+becomes ∞, and ∞ 0), with A′, G′ and B′ made for these, the values of g′ are those of g at the p_i,
+up to factors f_i that p_i² and the two N_i make. So U serves both ways. For dY, a tile of dy with
+its border, and dX, a tile of dx ::
 
-    G′ g′ = f ⊙ (G g)        dX = A′ᵀ [U ⊙ (f fᵀ ⊙ (B′ᵀ dY B′))] A′
+    G′ g′ = f ⊙ (G g)        dX = A′ᵀ [U ⊙ (f fᵀ ⊙ (B′ᵀ dY B′))] A′        (U_bak′k for U_bakk′)
 
-Rounding. The points must be small, since p⁵ occurs; where one is −1/p of another, more terms of
-the matrices cancel out (Alam et al. 2022). With 0, ±1, 2, −½ and ∞, relative errors (Euclidean
-norm) are 1e-6 to 2e-6 in float32 and 2e-15 to 3e-15 in float64, for 64 to 512 channels; with −2
-instead of −½ half as large again, with im2col 2e-7 and 4e-16.
+Rounding. Powers of the points and of their inverses occur, so they should be near 1 in size. With
+0, ±1, 2, −½ and ∞, relative errors (Euclidean norm) are 1e-6 to 2e-6 in float32 and 2e-15 to 3e-15
+in float64, for 64 to 512 channels; with −2 instead of −½ half as large again, with im2col 2e-7 and
+4e-16.
 
 Small tiles. A map of 16×16 has so few tiles that U, 36 numbers for 9 of the kernel, takes longer
 to read than to use. With tiles of 2×2 it is 16 numbers for 9, and there are 4 multiplications an
@@ -71,7 +72,7 @@ POINTS = {2: (0, 1, -1, inf), 4: (0, 1, -1, 2, -1 / 2, inf)}  # by rows and colu
 TAPS = 3  # rows and columns of the kernel
 KEPT_KERNEL = 2**20  # entries of g: U is kept, whatever the map
 KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
-TILES_PER_STRIP = 128  # enough for efficient products, few enough to stay in a core's cache
+TILES_PER_STRIP = 128  # with fewer, products are slower; with more, a strip leaves the cache
 
 
 def transform_matrices(points: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,7 +115,8 @@ def turned_matrices(points: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """
     _, G, _ = transform_matrices(points)
     A, G_turned, B = transform_matrices(tuple(1 / p if p else inf for p in points))
-    # G′ g′ = f ⊙ (G g) for every g; on the left, columns are turned round instead of g
+    # G′ g′ = f ⊙ (G g) for every g; on the left, columns are turned round instead of g. Rows of
+    # both are parallel, but may hold zeros: so f_i is a ratio of whole rows.
     f = (G_turned[:, ::-1] * G).sum(axis=1) / (G * G).sum(axis=1)
     return A, B * f
 
@@ -136,7 +138,7 @@ class WinogradConvolution(Convolution):
     Raises
     ------
     ValueError
-        For another kernel size, stride, padding or tile.
+        For another kernel size, stride, padding or tile, or a kernel of integers.
     """
 
     workspace: Workspace = field(default_factory=Workspace)
@@ -147,6 +149,8 @@ class WinogradConvolution(Convolution):
             raise ValueError(f"{self.name}: wanted a 3×3 kernel with stride 1 and padding 1")
         if self.tile not in POINTS:
             raise ValueError(f"{self.name}: got a tile of {self.tile}, wanted 2 or 4")
+        if self.kernel.dtype.kind != "f":
+            raise ValueError(f"{self.name}: wanted a kernel of floating-point numbers")
 
     @cached_property
     def matrices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,12 +164,12 @@ class WinogradConvolution(Convolution):
 
     @cached_property
     def U(self) -> np.ndarray:  # noqa: N802
-        """The transformed kernel, (36, C_in, C_out): four times the kernel's size."""
+        """The transformed kernel, (36, C_in, C_out) for tiles of 4×4, (16, …) for 2×2."""
         return self._transform_kernel(np.empty)
 
     @cached_property
     def U_transposed(self) -> np.ndarray:  # noqa: N802
-        """U with its channels exchanged, in memory too: for small kernels, products are faster."""
+        """U with its channels exchanged, in memory too: that makes the products faster."""
         return np.ascontiguousarray(self.U.transpose(0, 2, 1))
 
     def _transform_kernel(self, empty: Callable) -> np.ndarray:
@@ -181,9 +185,12 @@ class WinogradConvolution(Convolution):
 
     def _kernel_for(self, H: int, W: int) -> np.ndarray:
         """Return U; kept from pass to pass where that costs little memory or saves much time."""
-        if self._small or H * W <= KEPT_MAP:
+        if self._keeps_kernel(H, W):
             return self.U
         return self._transform_kernel(partial(self.workspace.scratch.empty, "U"))
+
+    def _keeps_kernel(self, H: int, W: int) -> bool:
+        return self._small or H * W <= KEPT_MAP or "U" in vars(self)
 
     @property
     def _small(self) -> bool:
@@ -199,31 +206,33 @@ class WinogradConvolution(Convolution):
         return self._convolve(x, self._kernel_for(H, W), A, B, self.bias), x.shape
 
     def backward(self, dy: np.ndarray, cache: tuple[int, int, int]) -> np.ndarray:
-        """Return the gradient by the input: dX = A′ᵀ [Uᵀ ⊙ (f fᵀ ⊙ (B′ᵀ dY B′))] A′."""
+        """Return the gradient by the input: dX = A′ᵀ [U ⊙ (f fᵀ ⊙ (B′ᵀ dY B′))] A′."""
         H, W, _ = cache
         U = self.U_transposed if self._small else self._kernel_for(H, W).transpose(0, 2, 1)
         return self._convolve(dy, U, *self.turned)
 
     def memory(self, shape: tuple[int, int, int]) -> tuple[int, int]:
-        """Return the size of what is kept of U, and what the strips computed at a time need.
-
-        A tile of 4×4 has 36 entries of V for each channel, as many of M, and 24 between the two
-        axes of a transform.
-        """
+        """Return the size of what is kept of U, and what the strips computed at a time need."""
         H, W, C_in = shape
         C_out = self.bias.size
         entries = len(POINTS[self.tile]) ** 2
-        tiles = -(-H // self.tile) * -(-W // self.tile)
-        work = min(tiles, self.workspace.threads * 2 * TILES_PER_STRIP) * (
-            entries * (C_in + C_out) + 24 * max(C_in, C_out)
-        )
+        tile_rows, tile_cols = -(-H // self.tile), -(-W // self.tile)
+        rows = self.workspace.threads * -(-TILES_PER_STRIP // tile_cols)
+        tiles = min(tile_rows, rows) * tile_cols
+        # V, M, and what is between the two axes of a transform
+        work = tiles * (entries * (C_in + C_out) + 24 * max(C_in, C_out))
         U = entries * C_in * C_out
         if self._small:
             return 2 * U, work
-        return (U, work) if H * W <= KEPT_MAP else (0, U + work)
+        return (U, work) if self._keeps_kernel(H, W) else (0, U + work)
+
+    def forget(self) -> None:
+        """Let go of U."""
+        vars(self).pop("U", None)
+        vars(self).pop("U_transposed", None)
 
     def _convolve(self, x, U, A, B, bias=0) -> np.ndarray:
-        """Return Y = Aᵀ [U ⊙ (Bᵀ d B)] A + b for all tiles d of ``x``."""
+        """Return Y = Aᵀ [Σ_k U ⊙ (Bᵀ d B)] A + b for all tiles d of ``x``."""
         H, W, C = x.shape
         _, _, C_out = U.shape
         x = np.ascontiguousarray(x)
@@ -251,8 +260,8 @@ class WinogradConvolution(Convolution):
         if tile_rows > height:
             work.map(strip, strips(tile_rows, height))
             return y
-        # A small map: U is the largest array, so that each of its matrices should be read once,
-        # for all tiles, by one thread.
+        # A small map and, mostly, a large U: each of its matrices should be read once, for all
+        # tiles, by one thread.
         V = work.maps.empty(batk(tile_rows, C), x.dtype)
         M = work.maps.empty(batk(tile_rows, C_out), x.dtype)
         parts = strips(tile_rows, -(-tile_rows // 4))
