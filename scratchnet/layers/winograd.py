@@ -72,6 +72,8 @@ POINTS = {2: (0, 1, -1, inf), 4: (0, 1, -1, 2, -1 / 2, inf)}  # by rows and colu
 TAPS = 3  # rows and columns of the kernel
 KEPT_KERNEL = 2**20  # entries of g: U is kept, whatever the map
 KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
+FAR_MATRIX = 2**17  # entries: of U's matrices, larger ones are rarely still in a core's cache
+LINE = 16  # entries of a line of the cache
 TILES_PER_STRIP = 128  # with fewer, products are slower; with more, a strip leaves the cache
 
 
@@ -247,7 +249,14 @@ class WinogradConvolution(Convolution):
         def products(of: slice, V: np.ndarray, M: np.ndarray):
             # M_batk′ = Σ_k V_batk U_bakk′
             V, M = (part.reshape(len(U), -1, part.shape[-1])[of] for part in (V, M))
-            np.matmul(V, U[of], out=M)
+            if U[0].size < FAR_MATRIX:
+                np.matmul(V, U[of], out=M)
+                return
+            for V_ba, U_ba, M_ba in zip(V, U[of], M, strict=True):
+                # The product reads it a few numbers of each row at a time. In order, one number
+                # a cache line, is a faster way to get it out of memory.
+                U_ba[:, ::LINE].max()
+                np.matmul(V_ba, U_ba, out=M_ba)
 
         def strip(rows: slice):
             n = rows.stop - rows.start
