@@ -246,24 +246,12 @@ class WinogradConvolution(Convolution):
         def batk(rows: int, channels: int) -> tuple[int, ...]:  # t over rows and columns
             return len(B), len(B), rows, tile_cols, channels
 
-        def products(of: slice, V: np.ndarray, M: np.ndarray):
-            # M_batk′ = Σ_k V_batk U_bakk′
-            V, M = (part.reshape(len(U), -1, part.shape[-1])[of] for part in (V, M))
-            if U[0].size < FAR_MATRIX:
-                np.matmul(V, U[of], out=M)
-                return
-            for V_ba, U_ba, M_ba in zip(V, U[of], M, strict=True):
-                # The product reads it a few numbers of each row at a time. In order, one number
-                # a cache line, is a faster way to get it out of memory.
-                U_ba[:, ::LINE].max()
-                np.matmul(V_ba, U_ba, out=M_ba)
-
         def strip(rows: slice):
             n = rows.stop - rows.start
             V = work.scratch.empty("V", batk(n, C), x.dtype)
             M = work.scratch.empty("M", batk(n, C_out), x.dtype)
             self._transform_input(x, rows, B, V)
-            products(slice(None), V, M)
+            _products(V, U, M)
             self._transform_output(M, bias, A, rows, y)
 
         if tile_rows > height:
@@ -275,7 +263,7 @@ class WinogradConvolution(Convolution):
         M = work.maps.empty(batk(tile_rows, C_out), x.dtype)
         parts = strips(tile_rows, -(-tile_rows // 4))
         work.map(lambda rows: self._transform_input(x, rows, B, V[:, :, rows]), parts)
-        work.map(lambda of: products(of, V, M), strips(len(U), len(B)))
+        work.map(lambda ba: _products(V, U, M, ba), strips(len(U), len(B)))
         work.map(lambda rows: self._transform_output(M[:, :, rows], bias, A, rows, y), parts)
         return y
 
@@ -315,3 +303,17 @@ class WinogradConvolution(Convolution):
         else:
             y = y[self.tile * rows.start :]
             y[:] = np.matmul(A.T, S).reshape(-1, W, C)[: len(y)]
+
+
+def _products(V: np.ndarray, U: np.ndarray, M: np.ndarray, ba: slice = np.s_[:]) -> None:
+    """Set M_batk′ = Σ_k V_batk U_bakk′, or some of these products."""
+    V, M = (part.reshape(len(U), -1, part.shape[-1])[ba] for part in (V, M))
+    U = U[ba]
+    if U[0].size < FAR_MATRIX:
+        np.matmul(V, U, out=M)
+        return
+    for V_ba, U_ba, M_ba in zip(V, U, M, strict=True):
+        # A product reads a few numbers of each row at a time. In order, one number a line of the
+        # cache, is a faster way to get them out of memory.
+        U_ba[:, ::LINE].max()
+        np.matmul(V_ba, U_ba, out=M_ba)
