@@ -239,7 +239,12 @@ def test_every_layer_keeps_its_precision_and_its_input(dtype, rng):
 # ------------------------------------------- the fast layers: the same numbers, another way
 
 SmallTiles = partial(WinogradConvolution, tile=2)
-FAST = [WinogradConvolution, SmallTiles, PlaneConvolution, FastestConvolution]
+FAST = [
+    WinogradConvolution,
+    pytest.param(SmallTiles, id="SmallTiles"),
+    PlaneConvolution,
+    FastestConvolution,
+]
 # one pixel; one tile; parts of tiles; a strip; strips with a rest; rows wider than a strip
 MAPS = [(1, 1), (4, 4), (3, 5), (9, 14), (32, 64), (70, 61), (6, 600)]
 

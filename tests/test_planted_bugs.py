@@ -19,8 +19,7 @@ HARMLESS = [  # edits that change nothing: without them, a copy that can't run w
 def runs(tmp_path_factory):
     """Run, for each bug, the test file that should catch it, on a copy that has the bug."""
 
-    def run(bug):
-        folder = tmp_path_factory.mktemp(bug.name)
+    def run(bug, folder):
         environment = {
             **os.environ,
             "PYTHONPATH": str(bugs.plant(bug, folder)),
@@ -37,8 +36,9 @@ def runs(tmp_path_factory):
         )
 
     everything = bugs.BUGS + HARMLESS
+    folders = [tmp_path_factory.mktemp(bug.name) for bug in everything]  # not in two threads
     with ThreadPoolExecutor(2) as pool:
-        results = pool.map(run, everything)
+        results = pool.map(run, everything, folders)
         return {bug.name: result for bug, result in zip(everything, results, strict=True)}
 
 
