@@ -115,23 +115,24 @@ def settings_of(arguments: argparse.Namespace) -> ScanSettings:
     saved = saved_scan(arguments.patches)
     settings = load_settings(saved) if saved else DEFAULT
     given = {name: getattr(arguments, name) for name in SETTINGS if hasattr(arguments, name)}
-    settings = replace(settings, **given)
-    for layer, channels in getattr(arguments, "units", {}).items():
+    return replace(settings, **given)
+
+
+def check_units(units: dict[str, list[int]], settings: ScanSettings, weights: str | None) -> None:
+    """Raise ValueError for a unit that is not there: better now than after a long scan."""
+    network, _ = load_network(weights, 1)  # the scan's own
+    shapes = network.output_shapes(DEFAULT.size, DEFAULT.size)
+    for layer, channels in units.items():
         if layer not in settings.layers:
             flag = f"--units {layer}:{','.join(map(str, channels))}"
             raise ValueError(f"{flag}: the layers scanned are {','.join(settings.layers)}")
-    return settings
-
-
-def check_channels(units: dict[str, list[int]], weights: str | None) -> None:
-    """Raise ValueError for a channel that its layer has not: better now than after a long scan."""
-    network, _ = load_network(weights, 1)
-    for layer, (_, _, count) in network.output_shapes(DEFAULT.size, DEFAULT.size).items():
-        unknown = [channel for channel in units.get(layer, []) if not 0 <= channel < count]
-        if unknown:
-            raise ValueError(
-                f"--units {layer}:{unknown[0]}: {layer} has the channels 0 to {count - 1}"
-            )
+        if layer in shapes:  # otherwise the scan says what the layers are
+            *_, count = shapes[layer]
+            for channel in channels:
+                if not 0 <= channel < count:
+                    raise ValueError(
+                        f"--units {layer}:{channel}: {layer} has the channels 0 to {count - 1}"
+                    )
 
 
 def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -295,7 +296,7 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
     make_room(arguments.patches)
     settings = settings_of(arguments)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
-    check_channels(getattr(arguments, "units", {}), weights)
+    check_units(getattr(arguments, "units", {}), settings, weights)
     with workers(arguments) as (executor, count):
         return scan(
             arguments.images, found, settings, arguments.patches, executor=executor,

@@ -218,9 +218,8 @@ class WinogradConvolution(Convolution):
         H, W, C_in = shape
         C_out = self.bias.size
         entries = len(POINTS[self.tile]) ** 2
-        tile_rows, tile_cols = -(-H // self.tile), -(-W // self.tile)
-        rows = self.workspace.threads * -(-TILES_PER_STRIP // tile_cols)
-        tiles = min(tile_rows, rows) * tile_cols
+        tile_rows, tile_cols, height = self._grid(H, W)
+        tiles = min(tile_rows, self.workspace.threads * height) * tile_cols
         # V, M, and what is between the two axes of a transform
         work = tiles * (entries * (C_in + C_out) + 24 * max(C_in, C_out))
         U = entries * C_in * C_out
@@ -233,14 +232,18 @@ class WinogradConvolution(Convolution):
         vars(self).pop("U", None)
         vars(self).pop("U_transposed", None)
 
+    def _grid(self, H: int, W: int) -> tuple[int, int, int]:
+        """Return the rows and columns of tiles in a map, and how many of the rows make a strip."""
+        tile_rows, tile_cols = -(-H // self.tile), -(-W // self.tile)
+        return tile_rows, tile_cols, -(-TILES_PER_STRIP // tile_cols)
+
     def _convolve(self, x, U, A, B, bias=0) -> np.ndarray:
         """Return Y = Aᵀ [Σ_k U ⊙ (Bᵀ d B)] A + b for all tiles d of ``x``."""
         H, W, C = x.shape
         _, _, C_out = U.shape
         x = np.ascontiguousarray(x)
         y = self.workspace.maps.empty((H, W, C_out), x.dtype)
-        tile_rows, tile_cols = -(-H // self.tile), -(-W // self.tile)
-        height = -(-TILES_PER_STRIP // tile_cols)
+        tile_rows, tile_cols, height = self._grid(H, W)
         work = self.workspace
 
         def batk(rows: int, channels: int) -> tuple[int, ...]:  # t over rows and columns
@@ -313,7 +316,7 @@ def _products(V: np.ndarray, U: np.ndarray, M: np.ndarray, ba: slice = np.s_[:])
         np.matmul(V, U, out=M)
         return
     for V_ba, U_ba, M_ba in zip(V, U, M, strict=True):
-        # A product reads a few numbers of each row at a time. In order, one number a line of the
-        # cache, is a faster way to get them out of memory.
-        U_ba[:, ::LINE].max()
+        # A product reads a few numbers of each row at a time. In the order in which they lie, one
+        # number a line of the cache, is a faster way to get them out of memory.
+        U_ba.ravel("K")[::LINE].max()
         np.matmul(V_ba, U_ba, out=M_ba)
