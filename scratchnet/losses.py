@@ -68,7 +68,7 @@ def content_loss(
     # ∂J/∂a_G = a_G − a_C
     da = np.subtract(a_G, a_C, out=out)
     # J = ½ Σ (a_G − a_C)²
-    value = 0.5 * np.dot(da.ravel(), da.ravel())
+    value = 0.5 * np.sum(da**2)
     da *= weight
     return weight * value, da
 

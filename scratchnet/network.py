@@ -20,6 +20,7 @@ from math import prod
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
 from scratchnet.layers import Convolution
 from scratchnet.workspace import Workspace, strips
 
@@ -50,6 +51,7 @@ class Network:
         if len(self._index) != len(self.layers):
             raise ValueError("two layers have the same name")
 
+    @one_blas_thread
     def forward(
         self, image: np.ndarray, layers: Iterable[str]
     ) -> tuple[dict[str, np.ndarray], list]:
@@ -88,6 +90,7 @@ class Network:
                 activations[layer.name] = a
         return activations, caches
 
+    @one_blas_thread
     def backward(
         self, gradients: Mapping[str, np.ndarray], caches: list, *, consume: bool = False
     ) -> np.ndarray:

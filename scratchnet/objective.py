@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
 from scratchnet.losses import content_loss, style_loss, style_target, total_variation
 from scratchnet.network import Network
 
@@ -60,6 +61,7 @@ class StyleTransferObjective:
         For a negative or not finite weight, an unknown layer or a picture too small.
     """
 
+    @one_blas_thread
     def __init__(
         self,
         network: Network,
@@ -99,6 +101,7 @@ class StyleTransferObjective:
         loss, gradient, _ = self.evaluate(image)
         return loss, gradient
 
+    @one_blas_thread
     def evaluate(self, image: np.ndarray) -> Evaluation:
         """Return J, its gradient by the pixels, and each weighted term by name.
 

@@ -74,6 +74,7 @@ KEPT_KERNEL = 2**20  # entries of g: U is kept, whatever the map
 KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
 FAR_MATRIX = 2**17  # entries: of U's matrices, larger ones are rarely still in a core's cache
 LINE = 16  # entries of a line of the cache
+KERNEL_STRIP = 2**14  # pairs of channels, of which U is made at a time
 TILES_PER_STRIP = 128  # with fewer, products are slower; with more, a strip leaves the cache
 
 
@@ -181,7 +182,7 @@ class WinogradConvolution(Convolution):
         U = empty((len(G) ** 2, g.shape[1]), g.dtype)
         # U_ba = Σ_uv G_bv G_au g_uv
         GG = np.einsum("bv,au->bauv", G, G).reshape(len(U), TAPS**2)
-        shares = strips(g.shape[1], -(-g.shape[1] // self.workspace.threads))
+        shares = strips(g.shape[1], KERNEL_STRIP)
         self.workspace.map(lambda s: np.matmul(GG, g[:, s], out=U[:, s]), shares)
         return U.reshape(len(U), *self.kernel.shape[2:])
 

@@ -1,0 +1,71 @@
+"""BLAS, which does NumPy's matrix products, on one thread while this package computes.
+
+Two reasons. *The same bytes*: BLAS cuts a product into as many parts as it has threads, and on
+some processors a sum is rounded differently in parts of another shape; on one thread, a product
+depends on its factors only. *Speed*: the fast layers share their work among threads of their own,
+and BLAS's would take turns with them on the same cores.
+
+So whatever promises its bytes says ``with one_blas_thread:`` or stands under
+``@one_blas_thread``. BLAS has one number of threads for the whole process: the first who comes in
+sets it to 1, the last who goes out sets it back, whichever Python threads they are.
+"""
+
+import ctypes
+from contextlib import ContextDecorator
+from itertools import product
+from threading import Lock
+
+import numpy as np
+
+
+def _openblas() -> tuple | None:
+    """Return how to get and set the threads of NumPy's OpenBLAS; None if it has another BLAS."""
+    library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # its own libraries are found in it
+    for prefix, suffix in product(("scipy_openblas_", "openblas_"), ("64_", "")):
+        names = (f"{prefix}{what}_num_threads{suffix}" for what in ("get", "set"))
+        functions = tuple(getattr(library, name, None) for name in names)
+        if all(functions):
+            return functions
+    return None
+
+
+class _OneBlasThread(ContextDecorator):
+    """A context that may be entered again, and by several Python threads at once."""
+
+    def __init__(self):
+        self._lock, self._inside = Lock(), 0
+        self._openblas, self._pools = _openblas(), None
+        if not self._openblas:
+            try:
+                from threadpoolctl import ThreadpoolController
+
+                self._pools = ThreadpoolController()
+            except ImportError:
+                pass  # correct all the same
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._give_back = self._hold()
+            self._inside += 1
+        return self
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._give_back()
+
+    def _hold(self):
+        """Set BLAS to one thread; return the function that sets it back."""
+        if self._openblas:
+            get, set_ = self._openblas
+            before = get()
+            set_(1)
+            return lambda: set_(before)
+        if self._pools:
+            return self._pools.limit(limits=1, user_api="blas").restore_original_limits
+        return lambda: None
+
+
+one_blas_thread = _OneBlasThread()
