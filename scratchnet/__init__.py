@@ -1,6 +1,14 @@
 """scratchnet: VGG from scratch in NumPy, every derivative by hand.
 
-The letters that all modules share:
+The formulas of *the notes* (Andrew Ng's course on convolutional networks, week 4) that all of this
+implements: G, the generated image, shall have the content of C and the style of S ::
+
+    J(G)    = α J_C(C, G) + β J_S(S, G)
+    J_C     = ½ ‖a(C) − a(G)‖²
+    J_S     = Σ_l λ_l · (1/norm) · Σ_kk′ (Gram_kk′(S) − Gram_kk′(G))²
+    Gram_kk′ = Σ_ij a_ijk a_ijk′
+
+and G ← G − η ∂J/∂G. The letters that all modules share:
 
 =========  =====================================================================
 H, W       rows and columns of a picture or of a layer's map
@@ -18,48 +26,66 @@ dthing     ∂J/∂thing, shaped like thing
 
 Data flows one way round::
 
-    image → network.forward → activations → losses → gradients → network.backward → dimage
-      ↑                                                                                │
-      └───────────────────────────────── optimizer ────────────────────────────────────┘
+    image → network.forward → activations → terms → gradients → network.backward → dimage
+      ↑                                                                               │
+      └────────────────────────────────── optimizer ──────────────────────────────────┘
 
-Read the modules in this order: `layers`, `network`, `architecture` and `vgg` (which layers VGG
-has), `losses`, `objective`, `optimizers`, `lbfgs`, `transfer`. Then `gradient_check` and
-`derivatives`, which prove every derivative ("prove" meaning: it agrees with a measured one to 7 to
-13 digits). `weights`, `images` and `files` read and write files. `workspace` has the memory and the
-threads of the fast layers, the second chapter of `layers`.
+Read the folders in this order; each one's introduction says in which order to read its modules:
 
-A third chapter, what the network has learned: `receptive_field`, `units`, `scan_settings`,
-`top_patches`, `scan_worker` and `scan` find the patches that excite a unit; `deconvnet` and
-`occlusion` say what in them does; `correlation` says which channels fire together; `figures` and
-`atlas` draw it. There a *unit* is one entry a_ijk. The units of a channel share one kernel and
-differ only in where they look, so "unit k" means any of channel k.
+1. `network`: the layers, each with its forward and its backward pass, and their chain.
+2. `style`: losses, terms, J, optimizers, the loop. Then `checks`: every derivative, proved.
+3. `units`: what the network has learned.
+4. `fast`: the same numbers, faster. Chapters 1 and 2 do not know of it.
+
+`files` reads and writes pictures and weights, `pages` makes figures; `vgg` joins the network, its
+trained weights and, unless told otherwise, chapter 4; `blas` holds NumPy's matrix products to one
+thread, so that the bytes do not depend on how many there are.
 """
 
-from scratchnet.gradient_check import direction_check, gradient_check
-from scratchnet.images import load_image, save_image
-from scratchnet.lbfgs import LBFGS
-from scratchnet.losses import content_loss, gram_matrix, style_loss, style_target, total_variation
-from scratchnet.network import Network
-from scratchnet.objective import StyleTransferObjective
-from scratchnet.optimizers import GradientDescent, PixelDescent
-from scratchnet.receptive_field import ReceptiveField, receptive_field
-from scratchnet.transfer import style_transfer
+from scratchnet.checks import check_term, direction_check, gradient_check
+from scratchnet.fast import FastNetwork, Workspace
+from scratchnet.files import load_image, save_image
+from scratchnet.network import Gram, Network
+from scratchnet.style import (
+    LBFGS,
+    Content,
+    GradientDescent,
+    PixelDescent,
+    Style,
+    StyleTransferObjective,
+    Term,
+    TotalVariation,
+    content_loss,
+    gatys_terms,
+    style_loss,
+    style_target,
+    style_transfer,
+    total_variation,
+)
+from scratchnet.units import ReceptiveField, gram_matrix, receptive_field
 from scratchnet.vgg import VGG
-from scratchnet.workspace import Workspace
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LBFGS",
     "VGG",
+    "Content",
+    "FastNetwork",
     "GradientDescent",
+    "Gram",
     "Network",
     "PixelDescent",
     "ReceptiveField",
+    "Style",
     "StyleTransferObjective",
+    "Term",
+    "TotalVariation",
     "Workspace",
+    "check_term",
     "content_loss",
     "direction_check",
+    "gatys_terms",
     "gradient_check",
     "gram_matrix",
     "load_image",

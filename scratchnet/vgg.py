@@ -1,34 +1,17 @@
-"""VGG: which layers it has, and which of the algorithms compute them."""
+"""VGG: the layers of chapter 1, trained weights and, unless told otherwise, chapter 4's speed."""
 
 import os
 
 import numpy as np
 
-from scratchnet.architecture import blocks
-from scratchnet.layers import (
-    AveragePool,
-    Convolution,
-    FastestConvolution,
-    InStrips,
-    MaxPool,
-    Preprocess,
-    ReLU,
-    WinogradConvolution,
-)
-from scratchnet.network import Network
-from scratchnet.weights import Parameters, load_weights
-from scratchnet.workspace import Workspace
-
-POOLS = {"max": MaxPool, "average": AveragePool}
-CONVOLUTIONS = {
-    "fastest": FastestConvolution,
-    "im2col": Convolution,
-    "winograd": WinogradConvolution,
-}
+from scratchnet.fast.network import FastNetwork
+from scratchnet.files.weights import load_weights
+from scratchnet.network.architecture import Parameters, vgg_layers
+from scratchnet.network.network import Network
 
 
 class VGG(Network):
-    """VGG-16 or VGG-19 without its fully connected layers.
+    """VGG-16 or VGG-19 without its fully connected layers, plain.
 
     Layers are called ``preprocess``, ``conv1_1``, ``relu1_1``, ``conv1_2``, …, ``pool5``.
 
@@ -40,17 +23,11 @@ class VGG(Network):
     dtype : ``"float32"`` or ``"float64"``
     pool : ``"max"`` or ``"average"``
         VGG was trained with max pooling; Gatys et al. also used average pooling.
-    convolution : ``"fastest"``, ``"im2col"`` or ``"winograd"``
-        ``"fastest"`` chooses for each map (`layers.fastest`); ``"im2col"`` uses none but the
-        plain layers, as one reads them; ``"winograd"`` uses it for every map.
-    threads : int, optional
-        How many threads the fast layers use (`workspace` says what BLAS must be told); without
-        it, one for each available core. Results do not depend on it.
 
     Raises
     ------
     ValueError
-        For an unknown architecture, dtype, pool or convolution, or fewer than one thread.
+        For an unknown architecture, dtype or pool.
     """
 
     def __init__(
@@ -60,31 +37,39 @@ class VGG(Network):
         architecture: str = "vgg16",
         dtype: str = "float32",
         pool: str = "max",
-        convolution: str = "fastest",
-        threads: int | None = None,
     ):
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"got dtype {dtype!r}, wanted 'float32' or 'float64'")
-        if pool not in POOLS:
-            raise ValueError(f"got pool {pool!r}, wanted one of {', '.join(map(repr, POOLS))}")
-        if convolution not in CONVOLUTIONS:
-            known = ", ".join(map(repr, CONVOLUTIONS))
-            raise ValueError(f"got convolution {convolution!r}, wanted one of {known}")
-        workspace = Workspace(threads)
-        plain = convolution == "im2col"
+        super().__init__(vgg_layers(parameters, architecture, dtype, pool), dtype=dtype)
 
-        def fast(layer):
-            return layer if plain else InStrips(layer, workspace)
+    @classmethod
+    def build(
+        cls, parameters: Parameters, *, fast: bool = True, threads: int | None = None, **options
+    ) -> Network:
+        """Make a network of parameters: `VGG`, or its fast twin.
 
-        of_workspace = {} if plain else {"workspace": workspace}
-        layers: list = [Preprocess("preprocess")]
-        for block, convolutions in blocks(architecture):
-            for name, _ in convolutions:
-                kernel, bias = (np.asarray(part, dtype) for part in parameters[name])
-                layers.append(CONVOLUTIONS[convolution](kernel, bias, name=name, **of_workspace))
-                layers.append(fast(ReLU(name.replace("conv", "relu"))))
-            layers.append(fast(POOLS[pool](f"pool{block}")))
-        super().__init__(layers, dtype=dtype, workspace=workspace)
+        Parameters
+        ----------
+        parameters : mapping
+            Convolution name → (kernel, bias).
+        fast : bool
+            Whether chapter 4 computes it; otherwise chapter 1 does, line for line as one reads it.
+        threads : int, optional
+            How many compute if it is fast; without it, one for each available core.
+        **options
+            ``architecture``, ``dtype`` and ``pool``, as for `VGG`.
+
+        Returns
+        -------
+        network : VGG or FastNetwork
+
+        Raises
+        ------
+        ValueError
+            As `VGG` and `FastNetwork` do.
+        """
+        plain = cls(parameters, **options)
+        return FastNetwork(plain, threads) if fast else plain
 
     @classmethod
     def load(
@@ -93,19 +78,20 @@ class VGG(Network):
         *,
         dtype: str = "float32",
         pool: str = "max",
-        convolution: str = "fastest",
+        fast: bool = True,
         threads: int | None = None,
-    ) -> "VGG":
+    ) -> Network:
         """Load a network from a weight file; without a path, the embedded VGG-16.
 
-        Raises FileNotFoundError and ValueError as `load_weights` and `VGG` do.
+        Parameters are those of `build`. Raises FileNotFoundError and ValueError, as `load_weights`
+        and `build` do.
         """
         architecture, parameters = load_weights(path)
-        return cls(
+        return cls.build(
             parameters,
             architecture=architecture,
             dtype=dtype,
             pool=pool,
-            convolution=convolution,
+            fast=fast,
             threads=threads,
         )

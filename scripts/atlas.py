@@ -9,13 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import Parser, positive  # first: it holds BLAS to one thread
+import numpy as np
+from command_line import Parser, positive
 from scanning import Pictures, add_scan_flags, check_ending, make_room, reported, run_scan, tqdm
 
-import numpy as np  # isort: skip
-
 from scratchnet import VGG
-from scratchnet.atlas import (
+from scratchnet.pages.atlas import (
     GRID,
     VIEW_SIDE,
     AtlasLayer,
@@ -24,9 +23,9 @@ from scratchnet.atlas import (
     atlas_html,
     save_atlas,
 )
-from scratchnet.deconvnet import explain_patch
-from scratchnet.figures import view
-from scratchnet.top_patches import Patch, TopPatches
+from scratchnet.pages.figures import view
+from scratchnet.units.deconvnet import explain_patch
+from scratchnet.units.scan.patches import Patch, TopPatches
 
 
 def parse_arguments() -> argparse.Namespace:

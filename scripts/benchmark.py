@@ -18,9 +18,8 @@ from command_line import Parser, peak_memory
 
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("PyTorch", "scratchnet")
-# scratchnet's own threads share the work, so that NumPy's products keep to one. PyTorch, and SciPy
-# beside it, are left to use all cores (`pytorch_peer`).
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Both programs are to use all cores: these would keep PyTorch, or SciPy beside it, from that.
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 ENOUGH = 1.05  # · L*
 EVALUATIONS = 300  # of J, in the descent that sets L*
 
@@ -31,7 +30,7 @@ EVALUATIONS = 300  # of J, in the descent that sets L*
 def pictures(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the default content and style picture, stretched to a square."""
     from scratchnet import load_image
-    from scratchnet.images import resize_image
+    from scratchnet.files.images import resize_image
 
     names = ("leuven_street.jpg", "starry_night.jpg")
     return tuple(resize_image(load_image(IMAGES / name), (size, size)) for name in names)
@@ -43,9 +42,10 @@ def objective(program: str, content: np.ndarray, style: np.ndarray):
         from pytorch_peer import PyTorchObjective
 
         return PyTorchObjective(content, style)
-    from scratchnet import VGG, StyleTransferObjective
+    from scratchnet import VGG, StyleTransferObjective, gatys_terms
 
-    return StyleTransferObjective(VGG.load(), content, style)
+    terms = gatys_terms(content, style)
+    return StyleTransferObjective(VGG.load(), terms, content.shape[:2])
 
 
 def our_layer_times(shapes: dict, rounds: int) -> dict[str, list[float]]:
@@ -72,14 +72,16 @@ def our_layer_times(shapes: dict, rounds: int) -> dict[str, list[float]]:
 
 def product_rate() -> float:
     """Return the operations a second of float32 matrix products on all cores (sgemm)."""
-    from scratchnet.workspace import Workspace
+    from scratchnet.blas import one_blas_thread
+    from scratchnet.fast.workspace import Workspace
 
     n, workspace = 1024, Workspace()
     factors = np.random.default_rng(0).standard_normal((2 * workspace.threads, n, n), np.float32)
     least = np.inf
     for _ in range(10):
         start = time.perf_counter()
-        workspace.map(lambda A: A @ A, factors)
+        with one_blas_thread:
+            workspace.map(lambda A: A @ A, factors)
         least = min(least, time.perf_counter() - start)
     return len(factors) * 2 * n**3 / least
 
@@ -110,7 +112,7 @@ def lbfgs(J, start: np.ndarray) -> list[tuple[float, float]]:
 def our_descent(J, start: np.ndarray) -> list[tuple[float, float]]:
     """Run our L-BFGS from a picture; return (seconds, lowest J so far) by evaluation."""
     from scratchnet import LBFGS
-    from scratchnet.transfer import descend
+    from scratchnet.style.transfer import descend
 
     course, began, lowest = [], time.perf_counter(), np.inf
     for _, evaluation in descend(J, start, LBFGS(), EVALUATIONS - 1):
@@ -152,9 +154,7 @@ class Worker:
 
     def __init__(self, program: str, size: int):
         command = [sys.executable, __file__, "--worker", program, "--sizes", str(size)]
-        environment = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
-        if program == "scratchnet":
-            environment |= ONE_THREAD
+        environment = {key: value for key, value in os.environ.items() if key not in THREADS}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, text=True, env=environment

@@ -14,17 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from command_line import Parser, peak_memory  # first: it holds BLAS to one thread
-
-import numpy as np  # isort: skip
+import numpy as np
+from command_line import Parser, peak_memory
 
 IMAGES = Path(__file__).parent / "images"
 
 
 def scan_here(folder: Path, names: list[str]) -> None:
     """Scan in this process, with one thread, and forget the result."""
-    from scratchnet.scan import scan
-    from scratchnet.scan_settings import ScanSettings
+    from scratchnet.units.scan.run import scan
+    from scratchnet.units.scan.settings import ScanSettings
 
     with tempfile.TemporaryDirectory() as place:
         scan(folder, names, ScanSettings(), Path(place, "patches.h5"))
@@ -32,7 +31,7 @@ def scan_here(folder: Path, names: list[str]) -> None:
 
 def forward_share(folder: Path, names: list[str]) -> tuple[float, int]:
     """Return which part of a scan's time is spent in forward passes, and the peak of memory."""
-    from scratchnet.network import Network
+    from scratchnet.network.network import Network
 
     scan_here(folder, names[:2])  # memory has to be got, and caches filled
     inside, forward = [], Network.forward
@@ -55,7 +54,7 @@ def pytorch_seconds(folder: Path, names: list[str]) -> float:
     import torch
     from pytorch_peer import PyTorchVGG, to_torch
 
-    from scratchnet.scan_settings import LAYERS, ScanSettings, working_picture
+    from scratchnet.units.scan.settings import LAYERS, ScanSettings, working_picture
 
     network, size = PyTorchVGG(), ScanSettings().size
     pictures = [to_torch(working_picture(folder / name, size)) for name in names]
@@ -72,8 +71,8 @@ def our_seconds(folder: Path, names: list[str], processes: int, threads: int) ->
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    from scratchnet.scan import scan
-    from scratchnet.scan_settings import ScanSettings
+    from scratchnet.units.scan.run import scan
+    from scratchnet.units.scan.settings import ScanSettings
 
     with (
         ProcessPoolExecutor(processes, get_context("spawn")) as workers,
@@ -99,7 +98,7 @@ def measure(what: str, folder: Path, count: int, *options: str) -> list[float]:
 
 def pictures(folder: Path, count: int) -> tuple[Path, list[str]]:
     """Return a folder with so many pictures: the first ones, or links to them over and over."""
-    from scratchnet.images import find_pictures
+    from scratchnet.files.images import find_pictures
 
     found = find_pictures(folder)
     if count <= len(found):

@@ -19,8 +19,9 @@ from command_line import Parser
 from planted_bugs import BUGS, plant
 
 from scratchnet import VGG, load_image
-from scratchnet.derivatives import check_chain, check_operations
-from scratchnet.images import resize_image
+from scratchnet.checks.catalogue import check_chain, check_operations
+from scratchnet.fast.proofs import check_fast_operations
+from scratchnet.files.images import resize_image
 
 IMAGES = Path(__file__).resolve().parent / "images"
 
@@ -31,7 +32,10 @@ def check() -> int:
     style = resize_image(load_image(IMAGES / "starry_night.jpg"), (48, 60)).astype(np.float64)
     failed = []
     print(f"{'operation':<58} {'by':<7} {'error':>8}  {'bound':>6}  kinks")
-    for stage in (check_operations(), check_chain(VGG.load(dtype="float64"), content, style)):
+    network = VGG.load(dtype="float64")
+    for stage in (
+        check_operations(), check_fast_operations(), check_chain(network, content, style),
+    ):  # fmt: skip
         for report in stage:
             mark = "" if report.passed else "  FAILED"
             print(

@@ -1,16 +1,12 @@
-"""What the scripts share. Import it before NumPy.
+"""What the scripts share.
 
-A mistake on the command line gives one line, not a page; BLAS keeps to one thread, since the
-package's own threads share the work (`scratchnet.workspace` says why); how much memory there is,
-and how much was taken.
+A mistake on the command line gives one line, not a page; how much memory there is, and how much
+was taken.
 """
 
 import argparse
 import os
 from pathlib import Path
-
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,9 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import Parser  # first: it holds BLAS to one thread
-
-import numpy as np  # isort: skip
+import numpy as np
+from command_line import Parser
 from scipy.optimize import minimize
 
 from scratchnet import (
@@ -20,11 +19,12 @@ from scratchnet import (
     GradientDescent,
     PixelDescent,
     StyleTransferObjective,
+    gatys_terms,
     load_image,
     style_transfer,
 )
-from scratchnet.images import fit, resize_image
-from scratchnet.transfer import coarse_to_fine_sizes
+from scratchnet.files.images import fit, resize_image
+from scratchnet.style.transfer import coarse_to_fine_sizes
 
 try:
     from tqdm import tqdm
@@ -86,7 +86,7 @@ def compare(network: VGG, pair: str, init: str, size: int, evaluations: int, ide
     """Print one pair's rows."""
     content, style = (load_image(IMAGES / f"{name}.jpg") for name in pair.split("+"))
     content, style = (resize_image(image, fit(image.shape, size)) for image in (content, style))
-    objective = StyleTransferObjective(network, content, style)
+    objective = StyleTransferObjective(network, gatys_terms(content, style), content.shape[:2])
     start = content
     if init == "random":
         start = np.random.default_rng(0).uniform(0, 255, content.shape).astype(np.float32)

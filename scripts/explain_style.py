@@ -11,13 +11,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import Parser, positive  # first: it holds BLAS to one thread
+import numpy as np
+from command_line import Parser, positive
 from scanning import IMAGES, Pictures, add_scan_flags, check_ending, make_room, reported, run_scan
 
-import numpy as np  # isort: skip
-
 from scratchnet import VGG, gram_matrix, save_image, style_target
-from scratchnet.correlation import (
+from scratchnet.files.hdf5 import replacing
+from scratchnet.files.images import resize_image
+from scratchnet.pages.figures import (
+    Panel,
+    enlarge,
+    own_scale_panels,
+    row,
+    side_near,
+    spotlight,
+    to_side,
+    unit_sheet,
+)
+from scratchnet.units.correlation import (
     Pair,
     contribution_pairs,
     firing_share,
@@ -28,19 +39,7 @@ from scratchnet.correlation import (
     together,
     without_repeats,
 )
-from scratchnet.figures import (
-    Panel,
-    enlarge,
-    own_scale_panels,
-    row,
-    side_near,
-    spotlight,
-    to_side,
-    unit_sheet,
-)
-from scratchnet.files import replacing
-from scratchnet.images import resize_image
-from scratchnet.scan_settings import read_picture, working_size
+from scratchnet.units.scan.settings import read_picture, working_size
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures
 LISTED = 20  # rows of a table

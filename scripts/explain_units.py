@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from command_line import Parser, positive  # first: it holds BLAS to one thread
+import numpy as np
+from command_line import Parser, positive
 from scanning import (
     Pictures,
     add_scan_flags,
@@ -23,11 +24,10 @@ from scanning import (
     tqdm,
 )
 
-import numpy as np  # isort: skip
-
 from scratchnet import VGG, save_image
-from scratchnet.deconvnet import RULES, explain_patch
-from scratchnet.figures import (
+from scratchnet.files.hdf5 import replacing
+from scratchnet.files.weights import load_weights, random_parameters
+from scratchnet.pages.figures import (
     Panel,
     enlarge,
     label_rows,
@@ -40,10 +40,9 @@ from scratchnet.figures import (
     unit_sheet,
     view,
 )
-from scratchnet.files import replacing
-from scratchnet.occlusion import occlusion_map, share_of_field, square_and_step
-from scratchnet.top_patches import Patch, TopPatches
-from scratchnet.weights import load_weights, random_parameters
+from scratchnet.units.deconvnet import RULES, explain_patch
+from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and_step
+from scratchnet.units.scan.patches import Patch, TopPatches
 
 SIDE, LARGE = 96, 200  # px: of a patch in the figures
 GAP = 12
@@ -176,7 +175,7 @@ def run(arguments: argparse.Namespace) -> None:
     top = run_scan(arguments)
     architecture, learned = load_weights(arguments.weights)
     network, control = (
-        VGG(parameters, architecture=architecture)
+        VGG.build(parameters, architecture=architecture)
         for parameters in (learned, random_parameters(architecture))
     )
     pictures, units = Pictures(top, arguments.images), chosen_units(top, arguments)

@@ -33,14 +33,20 @@ class Bug(NamedTuple):
 
 LAYER_TEST = {"test": "test_layers.py", "by_gradients": False}
 LOSS_TEST = {"test": "test_losses.py", "by_gradients": False}
+NETWORK_TEST = {"test": "test_network.py", "by_gradients": False}
 
 
-CONVOLUTION, POOLING = "layers/convolution.py", "layers/pooling.py"
-RELU, PREPROCESSING = "layers/relu.py", "layers/preprocessing.py"
-WINOGRAD, PLANES = "layers/winograd.py", "layers/planes.py"
-UNITS, FIELDS, CORRELATION = "units.py", "receptive_field.py", "correlation.py"
-DECONVNET, OCCLUSION = "deconvnet.py", "occlusion.py"
-NETWORK, LOSSES, OBJECTIVE = "network.py", "losses.py", "objective.py"
+CONVOLUTION, POOLING = "network/convolution.py", "network/pooling.py"
+RELU, PREPROCESSING = "network/relu.py", "network/preprocessing.py"
+GRAM, NETWORK = "network/gram.py", "network/network.py"
+LOSSES, TERMS, OBJECTIVE = "style/losses.py", "style/terms.py", "style/objective.py"
+TRANSFORMS, WINOGRAD, PLANES = "fast/transforms.py", "fast/winograd.py", "fast/planes.py"
+FAST_RELU, FAST_POOLING = "fast/relu.py", "fast/pooling.py"
+FAST_GRAM, STAGE, FAST_NETWORK = "fast/gram.py", "fast/stage.py", "fast/network.py"
+UNITS, FIELDS, CORRELATION = (
+    "units/strongest.py", "units/receptive_field.py", "units/correlation.py",
+)  # fmt: skip
+DECONVNET, OCCLUSION = "units/deconvnet.py", "units/occlusion.py"
 
 BUGS = [
     Bug("kernel-not-rotated", "going back, the kernel is applied in the wrong order",
@@ -67,44 +73,44 @@ BUGS = [
     Bug("kernel-gradient-transposed", "the kernel's gradient is dYᵀX with its axes never swapped",
         CONVOLUTION, "self.patches(x).T @ dY", "dY.T @ self.patches(x)"),
     Bug("winograd-kernel-not-transposed", "Winograd's products go back with the kernel as it is",
-        WINOGRAD, "self.U_transposed if self._small else self._kernel_for(H, W).transpose(0, 2, 1)",
-        "self._kernel_for(H, W).reshape(-1, *self.kernel.shape[:1:-1])"),
+        WINOGRAD, "U = self.U_transposed", "U = self.U.reshape(U.shape)"),
     Bug("winograd-kernel-not-turned", "Winograd goes back with the matrices of the way forward",
-        WINOGRAD, "self._convolve(dy, U, *self.turned)",
-        "self._convolve(dy, U, *self.matrices[::2])"),
+        WINOGRAD, "dtype, U, *self.turned, 0", "dtype, U, *self.matrices[::2], 0"),
     Bug("winograd-factor-forgotten", "the values of the turned kernel are taken for the kernel's",
-        WINOGRAD, "return A, B * f", "return A, B"),
+        TRANSFORMS, "return A, B * f", "return A, B"),
     Bug("winograd-tiles-shifted", "tiles begin at the map's edge, not in its padding",
-        WINOGRAD, "padded_rows(x, self.tile * rows.start - 1, self.tile * rows.stop + 1)",
-        "padded_rows(x, self.tile * rows.start, self.tile * rows.stop + 2)", **LAYER_TEST),
+        WINOGRAD, "read(self.tile * rows.start - 1, self.tile * rows.stop + 1)",
+        "read(self.tile * rows.start, self.tile * rows.stop + 2)", **LAYER_TEST),
     Bug("winograd-kernel-axes", "rows and columns of the kernel change places",
         WINOGRAD, '"bv,au->bauv"', '"bu,av->bauv"', **LAYER_TEST),
     Bug("winograd-bias-point", "the bias is added at the point −1, where odd powers are −1",
         WINOGRAD, "one = POINTS[self.tile].index(1)", "one = POINTS[self.tile].index(-1)",
         **LAYER_TEST),
     Bug("planes-tap-reversed", "in the first layer, taps of the kernel go back in the wrong order",
-        PLANES, "P[u, v, :, 2 - u : 2 - u + n]", "P[u, v, :, u : u + n]"),
+        PLANES, "P[first : first + C_in, 2 - u : 2 - u + n]",
+        "P[first : first + C_in, u : u + n]"),
     Bug("relu-mask-wrong-side", "the ReLU lets gradients through where its input was negative",
-        RELU, "np.packbits(x > 0)", "np.packbits(x < 0)"),
+        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x < 0"),
     Bug("relu-mask-at-zero", "the ReLU has a gradient at 0, where it claims none",
-        RELU, "np.packbits(x > 0)", "np.packbits(x >= 0)", **LAYER_TEST),
+        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x >= 0", **LAYER_TEST),
     Bug("relu-mask-forgotten", "the ReLU passes every gradient on",
-        RELU, "np.multiply(dy, mask, out=out)", "np.multiply(dy, 1, out=out)"),
+        RELU, "return dy * cache", "return dy"),
     Bug("relu-mask-of-gradient", "the mask is taken from the gradient, not from the input",
-        RELU, "np.multiply(dy, mask, out=out)", "np.multiply(dy, dy > 0, out=out)"),
+        RELU, "return dy * cache", "return dy * (dy > 0)"),
     Bug("pool-wrong-winner", "max pooling sends its gradient to the corner after the winner",
         POOLING, "switches == n", "switches == (n + 1) % 4"),
     Bug("pool-all-winners", "max pooling sends its gradient to all four corners",
         POOLING, "switches == n", "switches < 4"),
     Bug("pool-last-of-ties", "of equals in max pooling the last wins, not the first",
-        POOLING, "(b > a)", "(b >= a)", **LAYER_TEST),
+        POOLING, "(corners.argmax(axis=0), x.shape)",
+        "(3 - corners[::-1].argmax(axis=0), x.shape)", **LAYER_TEST),
     Bug("pool-corners-swapped", "rows and columns of the corners change places going back",
-        POOLING, "(dy, switches == n, out=_corner(dx, u, v))",
-        "(dy, switches == n, out=_corner(dx, v, u))"),
+        POOLING, "corner(dx, u, v)[:] = dy * (switches == n)",
+        "corner(dx, v, u)[:] = dy * (switches == n)"),
     Bug("average-not-divided", "average pooling hands the whole gradient to each corner",
-        POOLING, "np.multiply(dy, 1 / 4", "np.multiply(dy, 1"),
+        POOLING, "corner(dx, u, v)[:] = dy / 4", "corner(dx, u, v)[:] = dy"),
     Bug("average-of-two", "average pooling divides by 2",
-        POOLING, "(a + b + c + d, 1 / 4", "(a + b + c + d, 1 / 2"),
+        POOLING, "for u, v in CORNERS) / 4", "for u, v in CORNERS) / 2"),
     Bug("bgr-not-undone", "the gradient arrives in BGR, not in RGB",
         PREPROCESSING, "return dy[..., ::-1]", "return dy"),
     Bug("bgr-forgotten", "the network is fed RGB",
@@ -112,43 +118,56 @@ BUGS = [
     Bug("mean-in-rgb-order", "the mean is subtracted in RGB order",
         PREPROCESSING, "MEAN_BGR, x.dtype)", "MEAN_BGR[::-1], x.dtype)", **LAYER_TEST),
     Bug("gram-factor-2", "the Gram matrix's factor of 2 is forgotten",
-        LOSSES, "both = dgram + dgram.T", "both = dgram"),
+        GRAM, "A @ (dgram + dgram.T)", "A @ dgram"),
     Bug("gram-one-side", "only the first factor of the Gram matrix is differentiated",
-        LOSSES, "both = dgram + dgram.T", "both = dgram + dgram"),
+        GRAM, "A @ (dgram + dgram.T)", "A @ (dgram + dgram)"),
     Bug("gram-transposed", "which positions look alike, not which channels fire together",
-        LOSSES, "return A.T @ A\n", "return A @ A.T\n"),
+        GRAM, "return A.T @ A, a", "return A @ A.T, a"),
     Bug("gram-reshape-order", "channels and positions are mixed by a reshape",
-        LOSSES, "A = a.reshape(-1, a.shape[-1])  # (M, C)\n    if workspace",
-        "A = a.reshape(a.shape[-1], -1).T\n    if workspace"),
+        GRAM, "A = a.reshape(-1, a.shape[-1])", "A = a.reshape(a.shape[-1], -1).T"),
     Bug("content-sign", "the content gradient points away from the content",
-        LOSSES, "da *= weight\n", "da *= -weight\n"),
+        LOSSES, "da = a_G - a_C", "da = a_C - a_G"),
     Bug("content-half", "the ½ of the content loss is forgotten",
-        LOSSES, "value = 0.5 * np.dot", "value = np.dot"),
+        LOSSES, "return 0.5 * np.sum(da**2), da", "return np.sum(da**2), da"),
     Bug("style-positions", "the style gradient is not divided by the positions",
-        LOSSES, "dgram = D / (2 * C**2 * M)", "dgram = D / (2 * C**2)"),
+        TERMS, "weight / M * dgram", "weight * dgram"),
     Bug("style-normalisation", "the style loss is divided by 2C² instead of 4C²",
         LOSSES, "np.sum(D**2) / (4 * C**2)", "np.sum(D**2) / (2 * C**2)"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
-        LOSSES, " / (a_S.shape[0] * a_S.shape[1])", "", **LOSS_TEST),
+        TERMS, "return total / (a.shape[0] * a.shape[1])", "return total", **LOSS_TEST),
     Bug("tv-one-sided", "a difference's gradient reaches only one of its two pixels",
-        LOSSES, "    gradient[:-1] -= down\n", ""),
+        LOSSES, "    dimage[:-1] -= down\n", ""),
     Bug("tv-wrapped", "horizontal differences act on rows",
-        LOSSES, "gradient[:, 1:] += right", "gradient[:, :-1] += right"),
+        LOSSES, "dimage[:, 1:] += right", "dimage[:, :-1] += right"),
     Bug("gradients-not-summed", "where two gradients meet, the one from above is lost",
-        NETWORK, "g if da is None else self._add(da, g)", "g"),
+        NETWORK, "da = gradients[layer.name] + da", "da = gradients[layer.name]"),
     Bug("own-gradient-lost", "where two gradients meet, the layer's own one is lost",
-        NETWORK, "g if da is None else self._add(da, g)", "g if da is None else da"),
+        NETWORK, "da = gradients[layer.name] + da",
+        "da = da if isinstance(da, np.ndarray) else gradients[layer.name]"),
     Bug("gradient-before-layer", "a gradient is added below its layer instead of above it",
-        NETWORK, "            da = layer.backward(da, cache, **self._over(da, layer, ours))\n",
+        NETWORK, "            da = layer.backward(da, cache)\n",
         "            if layer.name not in gradients:\n"
-        "                da = layer.backward(da, cache, **self._over(da, layer, ours))\n"),
+        "                da = layer.backward(da, cache)\n"),
     Bug("weight-on-value-only", "the content weight scales J, but not its gradient",
-        LOSSES, "da *= weight\n", "da *= 1\n"),
+        TERMS, "weight / a_G.size * da", "1 / a_G.size * da"),
     Bug("content-style-overwritten", "a layer in both lists keeps only its style gradient",
-        OBJECTIVE, "gradients[name] + da if name in gradients else da", "da",
-        by_gradients=False),
+        OBJECTIVE, "g = da if g is None else g + da", "g = da"),
     Bug("tv-gradient-forgotten", "the total variation has a value, but no gradient",
-        OBJECTIVE, "self.tv_weight / (H * W) * gradient", "0 * gradient"),
+        TERMS, "weight * dimage", "0 * dimage"),
+    Bug("fast-relu-mask-shifted", "in the fast ReLU, a row is gated by the mask of the row above",
+        STAGE, "self.caches[0][rows]", "np.roll(self.caches[0], 1, axis=0)[rows]", **NETWORK_TEST),
+    Bug("fast-pool-window-cut", "a strip that begins inside a pool's window loses its first row",
+        STAGE, "before = max(0, first - rows.start)", "before = 0", **NETWORK_TEST),
+    Bug("fast-stopped-windows-open", "windows whose winner the ReLU stopped let gradients through",
+        FAST_POOLING, "memory[to] += STOPPED * (y[to] == 0).view(np.uint8)", "pass",
+        **NETWORK_TEST),
+    Bug("fast-own-gradient-lost", "the gradient of J's own terms at a ReLU before a pool is lost",
+        STAGE, "                room += self.g[rows]\n", "                pass\n", **NETWORK_TEST),
+    Bug("fast-pool-last-of-ties", "of equals in the fast max pooling the last wins, not the first",
+        FAST_POOLING, "np.greater(b, a, out=above)", "np.greater_equal(b, a, out=above)",
+        **LAYER_TEST),
+    Bug("fast-gram-factor-2", "the fast Gram matrix's factor of 2 is forgotten",
+        FAST_GRAM, "both = dgram + dgram.T", "both = dgram"),
     Bug("field-padding-in-units", "padding is counted in units of its layer, not in pixels",
         FIELDS, "p += q * jump", "p += q", "test_receptive_field.py", by_gradients=False),
     Bug("field-jump-too-early", "a pool's own window is counted with the jump that comes after it",
@@ -198,7 +217,7 @@ def plant(bug: Bug, folder: Path) -> Path:
     weights = folder / "weights" / "vgg16.h5"
     weights.parent.mkdir(exist_ok=True)
     if not weights.exists():
-        from scratchnet.weights import embedded_weights
+        from scratchnet.files.weights import embedded_weights
 
         os.symlink(embedded_weights(), weights)
     module = copy / bug.module

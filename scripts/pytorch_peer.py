@@ -10,12 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from scratchnet.layers import MEAN_BGR
-from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
-from scratchnet.weights import load_weights
-from scratchnet.workspace import available_cores
+from scratchnet.fast.workspace import available_cores
+from scratchnet.files.weights import load_weights
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS, TV_SIDE
 
-# `command_line` holds MKL to one thread for the sake of NumPy, and PyTorch would follow it.
 torch.set_num_threads(available_cores())
 
 
@@ -84,7 +83,8 @@ class PyTorchObjective:
             D = self._gram(a_G[name]) - self.style_targets[name]
             J = J + self.style_weight * weight * D.square().sum() / (4 * len(D) ** 2)
         differences = x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()
-        J = J + self.tv_weight * 0.5 * differences / (image.shape[0] * image.shape[1])
+        H, W, _ = image.shape
+        J = J + self.tv_weight * (max(H, W) / TV_SIDE) ** 0.5 * 0.5 * differences / (H * W)
         J.backward()
         return J.item(), x.grad[0].permute(1, 2, 0).numpy()
 

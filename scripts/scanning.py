@@ -14,18 +14,17 @@ from functools import lru_cache, partial
 from multiprocessing import connection
 from pathlib import Path
 
-from command_line import available_memory, positive  # first: it holds BLAS to one thread
+import numpy as np
+from command_line import available_memory, positive
 from draw_styles import STYLES
 
-import numpy as np  # isort: skip
-
-from scratchnet.images import find_pictures
-from scratchnet.scan import ScanProgress, saved_scan, scan
-from scratchnet.scan_settings import ScanSettings
-from scratchnet.scan_worker import load_network
-from scratchnet.top_patches import Patch, TopPatches, load_settings
-from scratchnet.units import crop
-from scratchnet.workspace import available_cores
+from scratchnet.fast.workspace import available_cores
+from scratchnet.files.images import find_pictures
+from scratchnet.units.scan.patches import Patch, TopPatches, load_settings
+from scratchnet.units.scan.run import ScanProgress, saved_scan, scan
+from scratchnet.units.scan.settings import ScanSettings
+from scratchnet.units.scan.worker import load_network
+from scratchnet.units.strongest import crop
 
 try:
     from tqdm import tqdm

@@ -10,12 +10,18 @@ import argparse
 import re
 import sys
 
-from command_line import Parser  # first: it holds BLAS to one thread
+from command_line import Parser
 from scanning import Pictures, add_scan_flags, chosen_units, parse_with_units, reported, run_scan
 
 from scratchnet import save_image
-from scratchnet.figures import Panel, fields_on_picture, growing_panels, label_rows, unit_panel
-from scratchnet.top_patches import TopPatches
+from scratchnet.pages.figures import (
+    Panel,
+    fields_on_picture,
+    growing_panels,
+    label_rows,
+    unit_panel,
+)
+from scratchnet.units.scan.patches import TopPatches
 
 CAPTION = (
     "Each unit's strongest patches, one pixel of a picture a pixel of the figure. A patch is the "

@@ -12,14 +12,14 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from command_line import Parser, available_memory, positive  # first: it holds BLAS to one thread
-
-import numpy as np  # isort: skip
+import numpy as np
+from command_line import Parser, available_memory, positive
 
 from scratchnet import LBFGS, VGG, PixelDescent, load_image, save_image, style_transfer
-from scratchnet.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
-from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
-from scratchnet.transfer import Record, Step, coarse_to_fine_sizes
+from scratchnet.fast import predicted_memory
+from scratchnet.files.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
+from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.transfer import Record, Step, coarse_to_fine_sizes
 
 try:
     import matplotlib
@@ -132,14 +132,14 @@ def equal_layers(flag: str, names: str) -> dict[str, float]:
     return {name: 1 / len(layers) for name in layers}
 
 
-def predicted_memory(network: VGG, pictures: list[np.ndarray], layers: list, arguments) -> int:
+def checked_memory(network: VGG, pictures: list[np.ndarray], layers: list, arguments) -> int:
     """Return the peak in bytes; raise if it is more than there is, naming a size that fits."""
     extra = 2 * LBFGS.pairs if arguments.optimizer == "lbfgs" else 0  # pictures that it remembers
 
     def needed(factor: float) -> int:
         shapes = [(max(32, round(h * factor)), max(32, round(w * factor))) for h, w in sizes]
         state = extra * 3 * shapes[0][0] * shapes[0][1] * network.dtype.itemsize
-        return PROCESS + state + max(network.memory(*shape, layers) for shape in shapes)
+        return PROCESS + state + max(predicted_memory(network, *shape, layers) for shape in shapes)
 
     sizes = [image.shape[:2] for image in pictures]
     memory, available = needed(1), available_memory()
@@ -156,7 +156,7 @@ def predicted_memory(network: VGG, pictures: list[np.ndarray], layers: list, arg
 
 def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list, arguments) -> None:
     """Say what is going to happen: sizes, memory, and time (from one pass at full size)."""
-    memory = predicted_memory(network, [content, style], layers, arguments)
+    memory = checked_memory(network, [content, style], layers, arguments)
     height, width = content.shape[:2]
     sizes = [(height, width)]
     if arguments.init == "random":
@@ -164,7 +164,7 @@ def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list,
     for _ in range(2):  # the first pass is slower: its memory has to be got from the system
         start = time.perf_counter()
         activations, caches = network.forward(content, layers)
-        network.backward(activations, caches, consume=True)
+        network.backward(activations, caches)
         del activations, caches
         seconds = time.perf_counter() - start
     evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)

@@ -7,11 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchnet import VGG, Network, load_image, save_image
-from scratchnet.images import find_pictures, resize_image
-from scratchnet.layers import AveragePool, Convolution, MaxPool, Preprocess, ReLU
-from scratchnet.scan import scan
-from scratchnet.scan_settings import ScanSettings
+from scratchnet import (
+    VGG,
+    Network,
+    StyleTransferObjective,
+    gatys_terms,
+    load_image,
+    save_image,
+)
+from scratchnet.files.images import find_pictures, resize_image
+from scratchnet.network.convolution import Convolution
+from scratchnet.network.pooling import AveragePool, MaxPool
+from scratchnet.network.preprocessing import Preprocess
+from scratchnet.network.relu import ReLU
+from scratchnet.units.scan.run import scan
+from scratchnet.units.scan.settings import ScanSettings
 
 collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network imports it
 
@@ -27,12 +37,30 @@ def rng():
 
 @pytest.fixture(scope="session")
 def vgg64():
-    return VGG.load(dtype="float64")
+    """Return the plain network, the reference."""
+    return VGG.load(dtype="float64", fast=False)
 
 
 @pytest.fixture(scope="session")
 def vgg32():
-    return VGG.load(dtype="float32")
+    return VGG.load(fast=False)
+
+
+@pytest.fixture(scope="session")
+def fast64():
+    return VGG.load(dtype="float64")
+
+
+@pytest.fixture(scope="session")
+def fast32():
+    return VGG.load()
+
+
+def make_objective(network, content, style, **options):
+    """Return J with the usual three terms, for pictures of the content's size."""
+    return StyleTransferObjective(
+        network, gatys_terms(content, style, **options), content.shape[:2]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from scratchnet.images import load_image, resize_image
-from scratchnet.layers import MEAN_BGR
-from scratchnet.objective import CONTENT_LAYERS, STYLE_LAYERS
-from scratchnet.weights import load_weights
+from scratchnet.files.images import load_image, resize_image
+from scratchnet.files.weights import load_weights
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
 
 REFERENCE = Path(__file__).parent / "data" / "vgg16_reference.npz"
 IMAGES = Path(__file__).parents[1] / "scripts" / "images"
@@ -45,7 +45,7 @@ def activations(image, dtype):
 def linear_chain(image, caches, dtype):
     """Return the deepest activation with ReLUs and pools replaced by *given* masks and switches.
 
-    ``caches`` are those of the plain layers (``convolution="im2col"``). Without decisions of its
+    ``caches`` are those of the plain layers (``fast=False``). Without decisions of its
     own the chain is linear in the image, so its derivative can differ from ours by rounding only.
     """
     _, parameters = load_weights()
@@ -53,9 +53,7 @@ def linear_chain(image, caches, dtype):
     a = image.flip(1) - torch.tensor(MEAN_BGR, dtype=dtype).view(1, 3, 1, 1)
     for cache in caches[1:]:
         if isinstance(cache, np.ndarray):  # a ReLU's mask
-            _, C, H, W = a.shape
-            mask = np.unpackbits(cache, count=a.numel()).reshape(H, W, C)
-            a = a * torch.tensor(mask.transpose(2, 0, 1)[None])
+            a = a * torch.tensor(cache.transpose(2, 0, 1)[None])
         elif isinstance(cache[0], np.ndarray):  # a pool's switches: which of four corners
             H, W = cache[0].shape[:2]
             a = a[:, :, : 2 * H, : 2 * W]
@@ -87,7 +85,8 @@ def objective(image, content, style, dtype, *, style_weight=1e-3, tv_weight=10.0
         D = gram(a_G[name]) - gram(a_S[name])
         J = J + style_weight * weight * (D**2).sum() / (4 * D.shape[0] ** 2)
     tv = 0.5 * ((x.diff(dim=2) ** 2).sum() + (x.diff(dim=3) ** 2).sum())
-    J = J + tv_weight * tv / (image.shape[0] * image.shape[1])
+    H, W, _ = image.shape
+    J = J + tv_weight * (max(H, W) / 256) ** 0.5 * tv / (H * W)
     J.backward()
     return J.item(), x.grad[0].permute(1, 2, 0).numpy()
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from scratchnet import ReceptiveField
-from scratchnet.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_html, save_atlas
-from scratchnet.layers import MEAN_BGR
-from scratchnet.units import crop
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_html, save_atlas
+from scratchnet.units.strongest import crop
 
 AWKWARD = 'a"<b>&</script><!--.jpg'
 GREY, RED, BLUE = (128, 128, 128), (200, 30, 30), (30, 60, 200)
@@ -176,7 +176,7 @@ def test_saving_is_all_or_nothing(tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("scratchnet.files.os.fsync", fail)
+    monkeypatch.setattr("scratchnet.files.hdf5.os.fsync", fail)
     with pytest.raises(OSError, match="no space"):
         save_atlas(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -6,8 +6,8 @@ import signal
 import pytest
 from conftest import SMALL_SCAN
 
-from scratchnet.images import find_pictures
-from scratchnet.scan import scan
+from scratchnet.files.images import find_pictures
+from scratchnet.units.scan.run import scan
 
 distributed = pytest.importorskip(
     "distributed", reason="distributed is not installed (extra 'cluster')"

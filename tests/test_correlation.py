@@ -5,7 +5,8 @@ import pytest
 from conftest import IMAGES
 
 from scratchnet import gram_matrix, load_image, style_loss, style_target
-from scratchnet.correlation import (
+from scratchnet.files.images import fit, resize_image
+from scratchnet.units.correlation import (
     contribution_pairs,
     largest_pairs,
     pair_strength,
@@ -13,13 +14,12 @@ from scratchnet.correlation import (
     style_difference,
     together,
 )
-from scratchnet.images import fit, resize_image
 
 
 @pytest.fixture(scope="module", params=["float32", "float64"])
-def activations(request, vgg32, vgg64):
+def activations(request, fast32, fast64):
     """Return relu3_1 of a photograph and of a painting of another shape."""
-    network = vgg32 if request.param == "float32" else vgg64
+    network = fast32 if request.param == "float32" else fast64
     pictures = (load_image(IMAGES / name) for name in ("leuven_street.jpg", "starry_night.jpg"))
     sides = (64, 72)
     pictures = (resize_image(x, fit(x.shape, n)) for x, n in zip(pictures, sides, strict=True))
@@ -64,7 +64,7 @@ def test_where_they_fire_together_sums_to_the_gram_matrix(activations):
 def test_contributions_add_up_to_the_style_loss(activations):
     a_G, a_S = activations
     target = style_target(a_S)
-    loss, _ = style_loss(a_G, target)
+    loss, _ = style_loss(style_target(a_G), target)
     contributions = style_contributions(style_difference(a_G, target))
     assert contributions.sum() == pytest.approx(loss, rel=1e-6)
     assert contributions.sum(axis=1).sum() == pytest.approx(loss, rel=1e-6)

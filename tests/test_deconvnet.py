@@ -7,8 +7,17 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import convolve2d
 
 from scratchnet import VGG, Network, load_image, receptive_field
-from scratchnet.architecture import kernel_shapes
-from scratchnet.deconvnet import (
+from scratchnet.checks.numerical import direction_check
+from scratchnet.fast.pooling import FastMaxPool
+from scratchnet.fast.workspace import Workspace
+from scratchnet.files.images import resize_image
+from scratchnet.files.weights import random_parameters
+from scratchnet.network.architecture import kernel_shapes
+from scratchnet.network.convolution import Convolution
+from scratchnet.network.pooling import AveragePool, MaxPool
+from scratchnet.network.preprocessing import Preprocess
+from scratchnet.network.relu import ReLU
+from scratchnet.units.deconvnet import (
     RULES,
     aligned_box,
     as_picture,
@@ -16,21 +25,11 @@ from scratchnet.deconvnet import (
     explain_patch,
     project_back,
 )
-from scratchnet.gradient_check import direction_check
-from scratchnet.images import resize_image
-from scratchnet.layers import AveragePool, Convolution, InStrips, MaxPool, Preprocess, ReLU
-from scratchnet.weights import random_parameters
-from scratchnet.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
 def plain():
-    return VGG.load(convolution="im2col")
-
-
-@pytest.fixture(scope="module")
-def plain64():
-    return VGG.load(dtype="float64", convolution="im2col")
+    return VGG.load(fast=False)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def test_equals_the_definition(rng, layer, rule):
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 1), (4, 6, 3), (5, 7, 2), (9, 8, 5)])
-@pytest.mark.parametrize("pool", [MaxPool(), InStrips(MaxPool(), Workspace(threads=2))])
+@pytest.mark.parametrize("pool", [MaxPool(), FastMaxPool(workspace=Workspace(threads=2))])
 def test_unpooling_at_switches_is_the_adjoint_of_pooling_at_those_switches(rng, pool, shape):
     """⟨unpool(y), x⟩ = ⟨y, x at the switches⟩ for any x, not only the one that set them."""
     ties = rng.integers(0, 2, shape).astype(float)
@@ -144,17 +143,17 @@ def test_unpooling_at_switches_is_the_adjoint_of_pooling_at_those_switches(rng, 
 # --------------------------------------------------------------------- the real network
 
 
-def test_the_first_rule_is_backpropagation(vgg32, dog):
-    activations, caches = vgg32.forward(dog, ["relu4_2"])
-    signal = project_back(vgg32, activations["relu4_2"], "relu4_2", caches, "gradient")
-    assert np.array_equal(signal, vgg32.backward({"relu4_2": activations["relu4_2"]}, caches))
+def test_the_first_rule_is_backpropagation(fast32, dog):
+    activations, caches = fast32.forward(dog, ["relu4_2"])
+    signal = project_back(fast32, activations["relu4_2"], "relu4_2", caches, "gradient")
+    assert np.array_equal(signal, fast32.backward({"relu4_2": activations["relu4_2"]}, caches))
 
 
 @pytest.mark.parametrize("layer", ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"])
-def test_gradient_rule_against_central_differences(vgg64, pictures, layer):
+def test_gradient_rule_against_central_differences(fast64, pictures, layer):
     """It is the derivative of ½ a² by the picture; four units that fire, far from each other."""
     image, _ = pictures
-    a = vgg64.forward(image, [layer])[0][layer]
+    a = fast64.forward(image, [layer])[0][layer]
     strongest = np.argsort(a.max(axis=(0, 1)))[-4:]  # channels
     for channel in map(int, strongest):
         position = np.unravel_index(a[..., channel].argmax(), a.shape[:2])
@@ -162,11 +161,11 @@ def test_gradient_rule_against_central_differences(vgg64, pictures, layer):
         assert a[unit] > 0
 
         def half_square(x, unit=unit):
-            activations, caches = vgg64.forward(x, [layer])
+            activations, caches = fast64.forward(x, [layer])
             return activations[layer][unit] ** 2 / 2, caches
 
         report = direction_check(
-            half_square, image, explain(vgg64, image, layer, position, channel, "gradient"),
+            half_square, image, explain(fast64, image, layer, position, channel, "gradient"),
             operation=f"{layer} {unit}", bound=1e-6, step=1e-3, directions=1,
         )  # fmt: skip
         assert report.passed, report
@@ -180,7 +179,7 @@ UNITS = [
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("layer", "position"), UNITS)
-def test_nothing_outside_the_field(plain, vgg32, rng, layer, position, rule):
+def test_nothing_outside_the_field(plain, fast32, rng, layer, position, rule):
     """Exactly 0 with the plain convolution; the fast one's tiles reach beyond and leave rounding.
 
     A bias on the way back, or a kernel shifted by a pixel, would show here.
@@ -189,7 +188,7 @@ def test_nothing_outside_the_field(plain, vgg32, rng, layer, position, rule):
     channel = strongest_channel(plain, image, layer, position)
     top, left, bottom, right = np.maximum(receptive_field(plain, layer).box(*position), 0)
     assert bottom - top < 71 or right - left < 83
-    for network, tolerance in ((plain, 0), (vgg32, 1e-6)):
+    for network, tolerance in ((plain, 0), (fast32, 1e-6)):
         signal = np.abs(explain(network, image, layer, position, channel, rule))
         peak = signal.max()
         assert peak > 0
@@ -198,12 +197,12 @@ def test_nothing_outside_the_field(plain, vgg32, rng, layer, position, rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_twice_the_signal_gives_twice_the_picture(vgg32, dog, rule):
-    activations, caches = vgg32.forward(dog, ["relu3_3"])
+def test_twice_the_signal_gives_twice_the_picture(fast32, dog, rule):
+    activations, caches = fast32.forward(dog, ["relu3_3"])
     a = activations["relu3_3"]
 
     def back(signal):
-        return project_back(vgg32, signal, "relu3_3", caches, rule)
+        return project_back(fast32, signal, "relu3_3", caches, rule)
 
     once = back(a)
     assert np.abs(once).max() > 0
@@ -212,19 +211,19 @@ def test_twice_the_signal_gives_twice_the_picture(vgg32, dog, rule):
     assert not back(0 * a).any()
 
 
-def test_a_unit_that_does_not_fire_has_no_picture(vgg32, dog):
-    a = vgg32.forward(dog, ["relu4_3"])[0]["relu4_3"]
+def test_a_unit_that_does_not_fire_has_no_picture(fast32, dog):
+    a = fast32.forward(dog, ["relu4_3"])[0]["relu4_3"]
     row, col, channel = map(int, np.argwhere(a == 0)[0])
     for rule in RULES:
-        assert not explain(vgg32, dog, "relu4_3", (row, col), channel, rule).any()
+        assert not explain(fast32, dog, "relu4_3", (row, col), channel, rule).any()
 
 
 @pytest.mark.parametrize("layer", ["relu3_3", "relu5_3"])
-def test_the_rules_differ(vgg32, dog, layer):
-    rows, cols, _ = vgg32.output_shapes(96, 96)[layer]
+def test_the_rules_differ(fast32, dog, layer):
+    rows, cols, _ = fast32.output_shapes(96, 96)[layer]
     position = rows // 2, cols // 2
-    channel = strongest_channel(vgg32, dog, layer, position)
-    signals = [explain(vgg32, dog, layer, position, channel, rule).ravel() for rule in RULES]
+    channel = strongest_channel(fast32, dog, layer, position)
+    signals = [explain(fast32, dog, layer, position, channel, rule).ravel() for rule in RULES]
     signals = np.array([signal / np.linalg.norm(signal) for signal in signals])
     cosines = signals @ signals.T
     assert (cosines[np.triu_indices(3, 1)] < 0.9).all(), cosines
@@ -284,26 +283,26 @@ def test_the_patch_is_cut_out_of_the_whole_at_every_position(rng, layer, size):
     ("layer", "rule"),
     [("relu2_2", "gradient"), ("pool3", "guided"), ("conv4_1", "deconvnet"), ("relu4_2", "guided")],
 )
-def test_the_patch_is_cut_out_of_the_whole_on_the_real_network(plain64, vgg64, rng, layer, rule):
+def test_the_patch_is_cut_out_of_the_whole_on_the_real_network(fast64, vgg64, rng, layer, rule):
     """In float64, where rounding is too small to flip a switch, even the fast layers agree."""
     image = rng.uniform(0, 255, (45, 139, 3))
-    rows, cols, _ = vgg64.output_shapes(45, 139)[layer]
+    rows, cols, _ = fast64.output_shapes(45, 139)[layer]
     for position in ((0, 0), (rows // 2, cols // 2), (rows - 1, cols - 1), (rows // 2, 1)):
-        channel = strongest_channel(vgg64, image, layer, position)
-        for network, tolerance in ((plain64, 1e-12), (vgg64, 1e-11)):
+        channel = strongest_channel(fast64, image, layer, position)
+        for network, tolerance in ((vgg64, 1e-12), (fast64, 1e-11)):
             patch, expected = patch_and_whole(network, image, layer, position, channel, rule)
             assert np.abs(expected).max() > 0
             assert np.abs(patch - expected).max() <= tolerance * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("layer", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])
-def test_the_patch_is_cut_out_of_the_whole_in_float32(vgg32, rng, layer):
+def test_the_patch_is_cut_out_of_the_whole_in_float32(fast32, rng, layer):
     """To 1e-5 where no switch flips; one that does moves a single entry."""
     image = rng.uniform(0, 255, (71, 139, 3)).astype(np.float32)
-    rows, cols, _ = vgg32.output_shapes(71, 139)[layer]
+    rows, cols, _ = fast32.output_shapes(71, 139)[layer]
     for position in ((0, 0), (rows // 2, cols // 2), (rows - 1, cols - 1)):
-        channel = strongest_channel(vgg32, image, layer, position)
-        patch, expected = patch_and_whole(vgg32, image, layer, position, channel, "deconvnet")
+        channel = strongest_channel(fast32, image, layer, position)
+        patch, expected = patch_and_whole(fast32, image, layer, position, channel, "deconvnet")
         assert patch.dtype == np.float32
         wrong = np.abs(patch - expected) > 1e-5 * np.abs(expected).max()
         assert wrong.mean() < 1e-2
@@ -319,9 +318,9 @@ def test_average_pools_are_cut_as_well(rng):
 
 
 @pytest.mark.parametrize("layer", ["conv1_2", "pool1", "conv3_3", "pool4", "conv5_3"])
-def test_the_aligned_box_is_the_field_and_less_than_a_jump_more(vgg32, layer):
-    field, (H, W) = receptive_field(vgg32, layer), (417, 530)
-    rows, cols, _ = vgg32.output_shapes(H, W)[layer]
+def test_the_aligned_box_is_the_field_and_less_than_a_jump_more(fast32, layer):
+    field, (H, W) = receptive_field(fast32, layer), (417, 530)
+    rows, cols, _ = fast32.output_shapes(H, W)[layer]
     for row, col in corners_edges_centre(rows, cols):
         (top, left, bottom, right), place = aligned_box(field, (row, col), (H, W))
         box = field.box(row, col)
@@ -369,7 +368,7 @@ def likeness(signal, image):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(vgg32, dog, seed):
+def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(fast32, dog, seed):
     """The control: of a random network's unit, the gradient is noise, and the guided is the dog.
 
     Over four pictures, three seeds and eight units of relu3_3 and relu4_3, guided pictures had a
@@ -377,7 +376,7 @@ def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(vgg32
     between −0.03 and 0.17 with random ones.
     """
     control = VGG(random_parameters(seed=seed))
-    for network, layer in ((control, "relu3_3"), (control, "relu4_3"), (vgg32, "relu4_3")):
+    for network, layer in ((control, "relu3_3"), (control, "relu4_3"), (fast32, "relu4_3")):
         rows, cols, _ = network.output_shapes(96, 96)[layer]
         position = rows // 2, cols // 2
         channel = strongest_channel(network, dog, layer, position)
@@ -440,9 +439,9 @@ def test_other_shapes_than_a_picture_are_refused():
                 function(make_tiny_network(), np.zeros(shape), "relu1_1", (0, 0), 0)
 
 
-@pytest.mark.parametrize("convolution", ["im2col", "fastest"])
-def test_a_signal_of_another_shape_or_layer_is_refused(rng, convolution):
-    network = VGG(random_parameters(), convolution=convolution)
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_signal_of_another_shape_or_layer_is_refused(rng, fast):
+    network = VGG.build(random_parameters(), fast=fast)
     activations, caches = network.forward(rng.uniform(0, 255, (9, 11, 3)), ["pool1"])
     a = activations["pool1"]
     with pytest.raises(ValueError, match=r"shape \(4, 4, 64\), but pool1's map is \(4, 5, 64\)"):

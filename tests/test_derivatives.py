@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import make_tiny_network
+from conftest import make_objective, make_tiny_network
 
-from scratchnet.derivatives import check_chain, check_operations
-from scratchnet.gradient_check import (
+from scratchnet.checks.catalogue import check_chain, check_operations
+from scratchnet.checks.numerical import (
     as_scalar,
     central_difference,
     complex_step,
@@ -13,8 +13,9 @@ from scratchnet.gradient_check import (
     gradient_check,
     same_pattern,
 )
-from scratchnet.layers import AveragePool, MaxPool, ReLU
-from scratchnet.objective import StyleTransferObjective
+from scratchnet.fast.proofs import check_fast_operations
+from scratchnet.network.pooling import AveragePool, MaxPool
+from scratchnet.network.relu import ReLU
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -25,9 +26,16 @@ def test_every_operation_entry_by_entry(seed):
         assert report.passed, report
 
 
+def test_every_fast_operation_entry_by_entry():
+    reports = list(check_fast_operations())
+    assert len(reports) == 21
+    for report in reports:
+        assert report.passed, report
+
+
 def test_whole_chain_on_the_embedded_network(vgg64, pictures):
     reports = list(check_chain(vgg64, *pictures))
-    assert len(reports) == 3
+    assert len(reports) == 2
     for report in reports:
         assert report.passed, report
 
@@ -37,7 +45,7 @@ def test_objective_pixel_by_pixel_on_a_tiny_network(pool, rng):
     # Content and style meet at relu2_1, so that gradients are summed there.
     network = make_tiny_network(pool)
     content, style = rng.uniform(0, 255, (6, 7, 3)), rng.uniform(0, 255, (5, 8, 3))
-    objective = StyleTransferObjective(
+    objective = make_objective(
         network, content, style, content_layers={"relu2_1": 1.0, "conv1_2": 0.5},
         style_layers={"relu1_1": 0.3, "relu2_1": 0.7, "pool2": 0.1}, style_weight=0.1,
     )  # fmt: skip

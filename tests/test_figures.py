@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from scratchnet import ReceptiveField, figures
-from scratchnet.figures import (
+from scratchnet import ReceptiveField
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.pages import figures
+from scratchnet.pages.figures import (
     EMPTY,
     GAP,
     INK,
@@ -20,7 +22,6 @@ from scratchnet.figures import (
     unit_sheet,
     view,
 )
-from scratchnet.layers import MEAN_BGR
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from scratchnet import load_image, save_image
-from scratchnet.images import fit, resize_image, side_by_side
+from scratchnet.files.images import fit, resize_image, side_by_side
 
 
 @pytest.fixture

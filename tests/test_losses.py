@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import make_tiny_network
 
-from scratchnet.losses import (
-    content_loss,
-    gram_matrix,
-    style_loss,
-    style_target,
-    total_variation,
-)
+from scratchnet import Content, Gram, Style, StyleTransferObjective, gram_matrix, style_target
+from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.terms import IMAGE
 
 
 def test_content_loss_by_hand():
@@ -32,11 +29,27 @@ def test_gram_matrix_equals_the_sum_in_the_notes(rng):
 
 
 def test_style_loss_by_hand():
-    # a_G: two positions, one channel: G = 1² + 3² = 10, G/M = 5; target 3; J = (5 − 3)²/4 = 1
-    # dGram = (5−3)/(2·1·2) = ½; da = 2·a·dGram = a
-    value, gradient = style_loss(np.array([[[1.0], [3.0]]]), np.array([[3.0]]))
+    # one channel, Gram/M = 5, target 3: J = (5 − 3)²/4 = 1, ∂J/∂(Gram/M) = (5 − 3)/2 = 1
+    value, gradient = style_loss(np.array([[5.0]]), np.array([[3.0]]))
     assert value == 1
-    assert gradient.tolist() == [[[1], [3]]]
+    assert gradient.tolist() == [[1]]
+
+
+def test_style_term_by_hand():
+    # two positions, one channel, a = (1, 3): Gram/M = (1² + 3²)/2 = 5; target 3; weight 10
+    # ∂J/∂Gram = 10·1/M = 5, da = 2 a ∂J/∂Gram = 10 a
+    a, gram = np.array([[[1.0], [3.0]]]), Gram()
+    value, gradient = Style.loss(a, target=np.array([[3.0]]), weight=10.0, gram=gram)
+    assert value == 10
+    assert gradient.tolist() == [[[10], [30]]]
+
+
+def test_content_term_is_a_mean():
+    # ½·((3−1)² + (1−4)²) / 2 entries; gradient (a_G − a_C) / 2
+    a_G, a_C = np.array([[[3.0, 1.0]]]), np.array([[[1.0, 4.0]]])
+    value, gradient = Content.loss(a_G, a_C, weight=1.0)
+    assert value == 3.25
+    assert gradient.tolist() == [[[1, -1.5]]]
 
 
 def test_style_target_by_hand():
@@ -47,15 +60,15 @@ def test_style_loss_is_gatys_formula_for_pictures_of_one_size(rng):
     a_G, a_S = rng.standard_normal((2, 4, 5, 3))
     M, C = 20, 3
     gatys = np.sum((gram_matrix(a_G) - gram_matrix(a_S)) ** 2) / (4 * C**2 * M**2)
-    assert np.isclose(style_loss(a_G, style_target(a_S))[0], gatys, rtol=1e-13)
+    assert np.isclose(style_loss(style_target(a_G), style_target(a_S))[0], gatys, rtol=1e-13)
 
 
 def test_style_loss_does_not_depend_on_where_or_how_often_things_are(rng):
     a = rng.standard_normal((4, 5, 3))
     tiled = np.tile(a, (2, 3, 1))
-    assert style_loss(tiled, style_target(a))[0] <= 1e-25
+    assert style_loss(style_target(tiled), style_target(a))[0] <= 1e-25
     shuffled = rng.permutation(a.reshape(-1, 3)).reshape(a.shape)
-    assert style_loss(shuffled, style_target(a))[0] <= 1e-25
+    assert style_loss(style_target(shuffled), style_target(a))[0] <= 1e-25
 
 
 def test_total_variation_by_hand():
@@ -77,7 +90,7 @@ def test_losses_keep_the_precision(dtype, rng):
     a, b = rng.standard_normal((2, 3, 4, 5)).astype(dtype)
     for value, gradient in [
         content_loss(a, b),
-        style_loss(a, style_target(b)),
+        Style.loss(a, style_target(b), 1.0, Gram()),
         total_variation(a),
     ]:
         assert value.dtype == dtype and gradient.dtype == dtype and gradient.shape == a.shape
@@ -86,8 +99,8 @@ def test_losses_keep_the_precision(dtype, rng):
 def test_losses_say_what_does_not_fit(rng):
     with pytest.raises(ValueError, match="different shapes"):
         content_loss(np.zeros((2, 2, 3)), np.zeros((2, 3, 3)))
-    with pytest.raises(ValueError, match=r"target of shape \(2, 2\), wanted \(3, 3\)"):
-        style_loss(np.zeros((2, 2, 3)), np.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"Gram matrix of \(3, 3\) and a style target of \(2, 2\)"):
+        style_loss(np.zeros((3, 3)), np.zeros((2, 2)))
 
 
 # ----------------------------------------------- Andrew Ng's course, week 4 exercise
@@ -150,8 +163,21 @@ def test_published_gram_matrix():
 def test_published_style_cost(exercise):
     a_S, a_G = exercise
     # Σ(G_S − G_G)²/(2·C·H·W)² is Gatys' formula, and so ours: the sizes are the same.
-    assert abs(style_loss(a_G, style_target(a_S))[0] - 9.19028) < 1e-5
+    assert abs(style_loss(style_target(a_G), style_target(a_S))[0] - 9.19028) < 1e-5
+
+
+class Constant:
+    """A term that is the same number whatever the picture."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def prepare(self, network, size, scale):
+        return {IMAGE: lambda image: (self.value, np.zeros_like(image))}
 
 
 def test_published_total_cost():
-    assert 10 * 0.2 + 40 * 0.8 == 34  # α J_content + β J_style, α = 10, β = 40
+    # α J_content + β J_style with α = 10, β = 40, J_content = 0.2 and J_style = 0.8 is 34
+    terms = [Constant("content", 10 * 0.2), Constant("style", 40 * 0.8)]
+    objective = StyleTransferObjective(make_tiny_network(), terms, (3, 2))
+    assert objective.evaluate(np.zeros((3, 2, 3))).loss == 34

@@ -5,9 +5,10 @@ import pytest
 from conftest import IMAGES, make_tiny_network
 
 from scratchnet import Network, load_image, receptive_field
-from scratchnet.images import resize_image
-from scratchnet.layers import MEAN_BGR, Convolution, Preprocess
-from scratchnet.occlusion import occlusion_map, share_of_field, square_and_step
+from scratchnet.files.images import resize_image
+from scratchnet.network.convolution import Convolution
+from scratchnet.network.preprocessing import MEAN_BGR, Preprocess
+from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and_step
 
 MEAN_RGB = np.array(MEAN_BGR[::-1])
 
@@ -96,14 +97,14 @@ def test_equals_brute_force_on_the_whole_picture(rng, position, square, step):
     assert not brute_force(network, image, layer, unit, tops, beside, square).any()
 
 
-def test_equals_brute_force_on_the_real_network(vgg64, pictures):
+def test_equals_brute_force_on_the_real_network(fast64, pictures):
     image, _ = pictures
     layer, position = "relu3_1", (0, 8)
-    channel = int(vgg64.forward(image, [layer])[0][layer][position].argmax())
-    found = occlusion_map(vgg64, image, layer, position, channel, square=8, step=6)
-    top, left, _, _ = receptive_field(vgg64, layer).box(*position)
+    channel = int(fast64.forward(image, [layer])[0][layer][position].argmax())
+    found = occlusion_map(fast64, image, layer, position, channel, square=8, step=6)
+    top, left, _, _ = receptive_field(fast64, layer).box(*position)
     tops, lefts = top + found.starts, left + found.starts
-    expected = brute_force(vgg64, image, layer, (*position, channel), tops, lefts, 8)
+    expected = brute_force(fast64, image, layer, (*position, channel), tops, lefts, 8)
     assert found.response.any()
     assert np.abs(found.response - expected).max() <= 1e-11 * found.activation
 
@@ -120,12 +121,12 @@ def test_each_cell_is_in_the_middle_of_its_square(rng):
         assert (found.square, found.step) == (square, step)
 
 
-def test_the_effective_field_is_the_smaller_one(vgg32):
+def test_the_effective_field_is_the_smaller_one(fast32):
     """If all pixels of a field mattered alike, 0.9 of it would hold 0.9 of the responses."""
     image, layer = resize_image(load_image(IMAGES / "dog.jpg"), (96, 96)), "relu3_3"
-    a = vgg32.forward(image, [layer])[0][layer]
+    a = fast32.forward(image, [layer])[0][layer]
     for channel in np.argsort(a[12, 12])[-2:]:
-        found = occlusion_map(vgg32, image, layer, (12, 12), int(channel), square=5, step=5)
+        found = occlusion_map(fast32, image, layer, (12, 12), int(channel), square=5, step=5)
         assert 0 < share_of_field(found.response) < 0.75
         middle = found.response[2:6, 2:6]  # a quarter of the area
         assert middle.sum() > 0.5 * found.response.sum()

@@ -1,11 +1,16 @@
 """Optimizers: each idea by hand, and against SciPy's L-BFGS-B on a known bowl."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 from scipy.optimize import LbfgsInvHessProduct
 
-from scratchnet.lbfgs import LBFGS, two_loops
-from scratchnet.optimizers import (
+from scratchnet.style.lbfgs import LBFGS, two_loops
+from scratchnet.style.optimizers import (
     GradientDescent,
     PixelDescent,
     in_pixels,
@@ -89,27 +94,51 @@ def test_pixels_stay_colours_that_can_be_shown(rng):
         assert G.min() >= 0 and G.max() <= 255
 
 
-@pytest.mark.parametrize("optimizer", [GradientDescent(0.1), PixelDescent()])
-def test_state_can_be_saved_and_put_back(optimizer, rng, tmp_path):
-    gradients = rng.standard_normal((6, 2, 3, 3))
-    G = start = rng.uniform(0, 255, (2, 3, 3))
-    state = optimizer.start(G, 6)
-    for dG in gradients:
-        G, state = optimizer.step(G, dG, state)
+OPTIMIZERS = [GradientDescent(1e-4), PixelDescent(), LBFGS(pairs=3)]
+GO_ON = """
+import sys
+import numpy as np
+from scratchnet.style.lbfgs import LBFGS
+from scratchnet.style.optimizers import GradientDescent, PixelDescent
 
-    half, state = start, optimizer.start(start, 6)
-    for dG in gradients[:3]:
-        half, state = optimizer.step(half, dG, state)
-    np.savez(tmp_path / "state.npz", image=half, **state)
-    with np.load(tmp_path / "state.npz") as saved:
-        restored = {name: saved[name] for name in saved.files}
-    half = restored.pop("image")
-    for dG in gradients[3:]:
-        half, restored = optimizer.step(half, dG, restored)
-    assert np.array_equal(half, G)
+optimizer, path, steps = eval(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+with np.load(path) as saved:  # without pickle
+    state = {name: saved[name] for name in saved.files}
+image, A, floor = (state.pop(name) for name in ("image_now", "A", "floor"))
+for _ in range(steps):
+    image, state = optimizer.step(image, A * (image - floor), state)
+np.savez(path, image_now=image, **state)
+"""
 
 
-@pytest.mark.parametrize("optimizer", [GradientDescent(0.1), PixelDescent()])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_state_is_saved_without_pickle_and_gone_on_with_in_a_new_process(
+    optimizer, dtype, rng, tmp_path
+):
+    """Stopped in the middle of a level and at its end, and before its first step: same bytes."""
+    A, floor = rng.uniform(0.1, 50, (6, 5, 3)).astype(dtype), rng.uniform(-50, 300, (6, 5, 3))
+    floor, start = floor.astype(dtype), rng.uniform(0, 255, (6, 5, 3)).astype(dtype)
+    N, images, states = 12, [start], [optimizer.start(start, 12)]
+    for _ in range(N):
+        image, state = optimizer.step(images[-1], A * (images[-1] - floor), states[-1])
+        images.append(image)
+        states.append(state)
+    for state in states:
+        assert all(isinstance(v, int | float | np.ndarray) for v in state.values())
+    for done in (0, 7, N):
+        path = tmp_path / f"{done}.npz"
+        np.savez(path, image_now=images[done], A=A, floor=floor, **states[done])
+        command = [sys.executable, "-c", GO_ON, repr(optimizer), str(path), str(N - done)]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        with np.load(path) as gone_on:
+            assert gone_on["image_now"].tobytes() == images[N].tobytes(), done
+            assert gone_on["image_now"].dtype == dtype
+            for name, value in states[N].items():
+                assert np.array_equal(gone_on[name], value), (done, name)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: type(o).__name__)
 def test_a_step_changes_neither_picture_nor_gradient_nor_state(optimizer, rng):
     G, dG = rng.uniform(0, 255, (2, 2, 3, 3))
     state = optimizer.start(G, 5)
@@ -182,7 +211,7 @@ def test_lbfgs_keeps_colours_and_forgets_the_oldest_pairs(rng):
     state = optimizer.start(x, 60)
     for _ in range(60):
         x, state = optimizer.step(x, x - floor, state)
-        assert 0 <= x.min() and x.max() <= 255 and len(state["pairs"]) <= 4
+        assert 0 <= x.min() and x.max() <= 255 and state["count"] <= 4
     assert np.abs(x - np.clip(floor, 0, 255)).max() < 1
 
 
@@ -196,7 +225,7 @@ def test_lbfgs_goes_back_where_it_overshot():
     assert np.isclose(x.item(), 101) and state["shortened"]
     # what comes next starts there, and goes no further back
     x, state = optimizer.step(x, np.full_like(x, 1.0), state)
-    assert x.item() < 101 and not state["shortened"] and len(state["pairs"]) == 1
+    assert x.item() < 101 and not state["shortened"] and state["count"] == 1
 
 
 def test_lbfgs_stays_where_the_gradient_is_zero():

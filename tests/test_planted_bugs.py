@@ -10,7 +10,7 @@ from conftest import ROOT, load_script
 
 bugs = load_script("planted_bugs")
 HARMLESS = [  # edits that change nothing: without them, a copy that can't run would count as caught
-    bugs.Bug(f"none-{test}", "nothing", bugs.RELU, "dx = dy", "dx = dy", test)
+    bugs.Bug(f"none-{test}", "nothing", bugs.RELU, "dy * cache", "dy * cache", test)
     for test in sorted({bug.test for bug in bugs.BUGS})
 ]
 
@@ -59,5 +59,5 @@ def test_an_unchanged_copy_passes(name, runs):
 
 def test_a_bug_that_no_longer_fits_the_source_is_refused(tmp_path):
     stale = bugs.Bug("stale", "nothing", bugs.RELU, "no such text", "")
-    with pytest.raises(ValueError, match=r"stale: layers/relu.py holds 'no such text' 0 times"):
+    with pytest.raises(ValueError, match=r"stale: network/relu.py holds 'no such text' 0 times"):
         bugs.plant(stale, tmp_path)

@@ -47,6 +47,26 @@ def test_core_dependencies_are_exactly_four():
     ]  # fmt: skip
 
 
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_the_python_in_it_runs(code, tmp_path, monkeypatch, capsys):
+    """As it stands there, but for fewer steps on smaller pictures."""
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    monkeypatch.chdir(tmp_path)
+    code = code.replace("(192, 256)", "(48, 64)").replace("iterations=60", "iterations=2")
+    exec(compile(code, "README.md", "exec"), {})
+    if "check_term" in code:
+        assert "passed" in capsys.readouterr().out
+
+
+def test_a_term_of_ones_own_takes_less_than_twenty_lines():
+    code = next(code for code in PYTHON if "class Palette" in code)
+    lines = code[code.index("class Palette") : code.index("palette =")].strip().splitlines()
+    assert len([line for line in lines if line.strip()]) < 20
+
+
 def test_every_file_named_exists():
     for path in re.findall(r"(?:scripts|tests|weights|scratchnet)/[\w/.-]*\w", README):
         assert (ROOT / path).exists(), path

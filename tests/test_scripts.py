@@ -192,7 +192,7 @@ def test_check_gradients_fails_with_a_planted_bug(tmp_path):
 
     run = check("gram-factor-2")
     assert run.returncode == 1
-    assert "- both = dgram + dgram.T" in run.stdout and "style_loss: ∂/∂a at" in run.stdout
+    assert "- A @ (dgram + dgram.T)" in run.stdout and "Style: ∂/∂a at" in run.stdout
     assert run.stdout.endswith("The mistake was caught.\n")
     assert check("list").stdout.count("\n") >= 30
     run = check("no-such-bug")

@@ -8,9 +8,9 @@ import pytest
 from conftest import IMAGES
 
 from scratchnet import ReceptiveField
-from scratchnet.scan_settings import ScanSettings, file_hash, working_picture
-from scratchnet.top_patches import Patch, TopPatches
-from scratchnet.units import Strongest
+from scratchnet.units.scan.patches import Patch, TopPatches
+from scratchnet.units.scan.settings import ScanSettings, file_hash, working_picture
+from scratchnet.units.strongest import Strongest
 
 SETTINGS = ScanSettings(layers=("relu1_1", "relu2_1"), k=2, size=24, scales=(1.0, 0.5))
 

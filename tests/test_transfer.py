@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import make_tiny_network
+from conftest import make_objective, make_tiny_network
 
-from scratchnet import GradientDescent, PixelDescent, StyleTransferObjective, style_transfer
-from scratchnet.transfer import coarse_to_fine_sizes
+from scratchnet import GradientDescent, PixelDescent, style_transfer
+from scratchnet.style.transfer import coarse_to_fine_sizes
 
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
 
@@ -26,21 +26,21 @@ def test_it_descends_and_returns_the_lowest(images, init):
     losses = [record.loss for record in result.history]
     assert len(losses) == 41 and result.stopped is None
     assert min(losses) < 0.5 * losses[0]
-    objective = StyleTransferObjective(make_tiny_network(), *images, **LAYERS)
+    objective = make_objective(make_tiny_network(), *images, **LAYERS)
     assert objective(result.image)[0] == min(losses)
     assert result.image.shape == images[0].shape
     assert result.image.min() >= 0 and result.image.max() <= 255
 
 
-def test_the_embedded_network_makes_a_picture(pictures, vgg32):
+def test_the_embedded_network_makes_a_picture(pictures, fast32):
     content, style = pictures
-    result = style_transfer(content, style, network=vgg32, iterations=6)
+    result = style_transfer(content, style, network=fast32, iterations=6)
     assert result.image.dtype == np.float32 and result.image.shape == content.shape
     assert result.history[-1].loss < 0.5 * result.history[0].loss
 
 
-def test_without_a_network_the_embedded_one_is_used(pictures, vgg32):
-    given = style_transfer(*pictures, network=vgg32, iterations=1, init="content")
+def test_without_a_network_the_embedded_one_is_used(pictures, fast32):
+    given = style_transfer(*pictures, network=fast32, iterations=1, init="content")
     loaded = style_transfer(*pictures, iterations=1, init="content")
     assert np.array_equal(given.image, loaded.image)
 
@@ -59,7 +59,7 @@ def test_gradient_descent_runs_to_the_letter(images):
         images, network=network, init="content", iterations=3, optimizer=GradientDescent(eta),
         callback=seen.append,
     )  # fmt: skip
-    objective, G = StyleTransferObjective(network, *images, **LAYERS), images[0]
+    objective, G = make_objective(network, *images, **LAYERS), images[0]
     for step in seen:
         assert np.allclose(step.image, G, rtol=1e-12)
         G = G - eta * objective(G)[1]
@@ -119,7 +119,7 @@ def test_a_diverging_descent_stops_and_keeps_the_best_finite_picture(images):
     result = transfer(images, optimizer=Breaks(), iterations=50)
     assert result.stopped == "J is not finite at iteration 5"
     assert len(result.history) == 5 and np.isfinite(result.image).all()
-    objective = StyleTransferObjective(make_tiny_network(), *images, **LAYERS)
+    objective = make_objective(make_tiny_network(), *images, **LAYERS)
     assert objective(result.image)[0] == min(record.loss for record in result.history)
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import IMAGES, ROOT, files
 
 from scratchnet import load_image, save_image
-from scratchnet.top_patches import TopPatches
+from scratchnet.units.scan.patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scratchnet import ReceptiveField, receptive_field
-from scratchnet.layers import MEAN_BGR
-from scratchnet.units import Strongest, crop, strongest_positions
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.units.strongest import Strongest, crop, strongest_positions
 
 
 def brute_force(pictures, field, k, count, spacing, scales=(1.0,)):
@@ -122,12 +122,12 @@ def test_merging_halves_is_merging_one_by_one(rng):
 
 
 @pytest.mark.parametrize("size", [(213, 231), (224, 298)])
-def test_the_marked_pixel_is_where_it_belongs(vgg32, size):
+def test_the_marked_pixel_is_where_it_belongs(fast32, size):
     """A picture that holds its own coordinates: corners, edges, centre, every layer of VGG."""
     image = np.zeros((*size, 3))
     image[..., 0], image[..., 1] = np.arange(size[0])[:, None] + 1, np.arange(size[1]) + 1
-    for layer, (rows, cols, _) in vgg32.output_shapes(*size).items():
-        field = receptive_field(vgg32, layer)
+    for layer, (rows, cols, _) in fast32.output_shapes(*size).items():
+        field = receptive_field(fast32, layer)
         for row, col in product((0, rows // 2, rows - 1), (0, cols // 2, cols - 1)):
             top, left, bottom, right = field.box(row, col)
             patch = crop(image, (top, left, bottom, right))

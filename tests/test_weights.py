@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 
 from scratchnet import VGG
-from scratchnet.architecture import kernel_shapes
-from scratchnet.weights import digest, embedded_weights, load_weights, save_weights
+from scratchnet.files.weights import digest, embedded_weights, load_weights, save_weights
+from scratchnet.network.architecture import kernel_shapes
 
 
 @pytest.fixture(scope="module")

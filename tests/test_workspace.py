@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scratchnet import VGG
-from scratchnet.workspace import PAGE, Pool, Workspace
+from scratchnet.fast.memory import PAGE, Arena, Scratch
+from scratchnet.fast.workspace import Workspace
 
 
 def address(array):
@@ -16,7 +17,7 @@ def address(array):
 
 
 def test_memory_is_used_again_only_when_nobody_holds_it():
-    pool = Pool()
+    pool = Arena()
     first = pool.empty((100, 10), np.float32)
     first[:] = 1
     part = first[3:5].T  # a view of a view still holds it
@@ -38,20 +39,28 @@ def test_an_array_outlives_its_workspace():
 
 
 def test_what_nobody_uses_goes_back_to_the_system():
-    workspace = Workspace(1)
-    held, free = (workspace.maps.empty((PAGE,), np.uint8) for _ in range(2))
-    scratch = workspace.scratch.empty("slot", (3,), np.dtype(float))
-    held[:], scratch[:] = 7, 8
+    arena = Arena()
+    held, free = (arena.empty((PAGE,), np.uint8) for _ in range(2))
+    held[:] = 7
     del free
-    workspace.forget()
-    assert workspace.maps.size == PAGE
-    assert (held == 7).all() and (scratch == 8).all()
-    workspace.scratch.empty("slot", (3,), np.dtype(float))[:] = 9
-    assert (scratch == 8).all()
+    larger = arena.empty((2 * PAGE,), np.uint8)
+    assert arena.size == 3 * PAGE
+    assert (held == 7).all() and larger.size == 2 * PAGE
+
+
+@pytest.mark.parametrize("size", [10, PAGE])
+def test_scratch_is_used_again_and_grows(size):
+    scratch, kind = Scratch(), np.dtype(np.uint8)
+    first = scratch.empty("slot", (size,), kind)
+    assert scratch.empty("slot", (size,), kind) is first
+    assert address(scratch.empty("slot", (5, 2), kind)) == address(first)
+    assert scratch.empty("slot", (2 * size,), kind).shape == (2 * size,)
+    zeros = scratch.zeros((size,), kind)
+    assert not zeros.any() and not zeros.flags.writeable
 
 
 def test_the_smallest_piece_that_fits_is_taken():
-    pool = Pool()
+    pool = Arena()
     pieces = [pool.empty((n,), np.float64) for n in (4000, 8, 1000, 8, 2000, 8)]
     where = [address(piece) for piece in pieces]
     del pieces[4], pieces[2], pieces[0]
@@ -59,7 +68,7 @@ def test_the_smallest_piece_that_fits_is_taken():
 
 
 def test_pieces_are_cut_and_joined():
-    pool = Pool()
+    pool = Arena()
     whole = pool.empty((PAGE,), np.uint8)
     where = address(whole)
     del whole
@@ -72,7 +81,7 @@ def test_pieces_are_cut_and_joined():
 
 
 def test_free_blocks_go_back_before_a_larger_one_is_asked_for():
-    pool, other = Pool(), Pool()
+    pool, other = Arena(), Arena()
     held = pool.empty((PAGE,), np.uint8)
     before = pool.size
     pool.empty((4 * PAGE,), np.uint8)  # nobody holds it
@@ -85,7 +94,7 @@ def test_free_blocks_go_back_before_a_larger_one_is_asked_for():
 @pytest.mark.parametrize("seed", range(3))
 def test_arrays_in_use_never_overlap(seed):
     rng = np.random.default_rng(seed)
-    pool, held = Pool(), []
+    pool, held = Arena(), []
     for n in range(400):
         if held and rng.random() < 0.5:
             value, array = held.pop(rng.integers(len(held)))
@@ -99,7 +108,7 @@ def test_arrays_in_use_never_overlap(seed):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
 def test_arrays_are_aligned_and_as_asked(dtype):
-    array = Pool().empty((3, 5), dtype)
+    array = Arena().empty((3, 5), dtype)
     assert array.shape == (3, 5) and array.dtype == dtype
     assert address(array) % 64 == 0 and array.flags.c_contiguous and array.flags.writeable
 

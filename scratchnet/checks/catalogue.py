@@ -1,0 +1,262 @@
+"""Every derivative of the package, and how it is proved.
+
+`check_operations` goes through the layers and losses on small random arrays in float64, entry
+by entry. `check_chain` takes a whole network and a real picture, and checks ∂J/∂G, through
+every layer, along random directions. Each yields one `GradientReport` a check; nothing is
+raised, so that a table can be shown.
+
+Bounds: 1e-7 for smooth operations, 1e-6 for those with kinks (ReLU, max pooling), 1e-12 where a
+complex step applies, 1e-13 for ⟨Ax, y⟩ = ⟨x, Aᵀy⟩, which linear operations must satisfy.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnet.checks.numerical import (
+    GradientReport,
+    adjoint_error,
+    as_function,
+    as_scalar,
+    complex_step,
+    direction_check,
+    gradient_check,
+)
+from scratchnet.network.convolution import Convolution, col2im, im2col
+from scratchnet.network.gram import Gram
+from scratchnet.network.layer import Layer, Shape
+from scratchnet.network.network import Network
+from scratchnet.network.pooling import AveragePool, MaxPool
+from scratchnet.network.preprocessing import Preprocess
+from scratchnet.network.relu import ReLU
+from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.objective import StyleTransferObjective
+from scratchnet.style.terms import (
+    Content,
+    Style,
+    Term,
+    TotalVariation,
+    gatys_terms,
+    style_target,
+)
+
+SMOOTH, KINKED, COMPLEX, ADJOINT = 1e-7, 1e-6, 1e-12, 1e-13
+
+
+def check_operations(seed: int = 0) -> Iterator[GradientReport]:
+    """Check every layer and every loss, entry by entry, on small random arrays."""
+    rng = np.random.default_rng(seed)
+    for layer, shape in [
+        (Preprocess(), (4, 5, 3)),
+        (AveragePool(), (5, 6, 2)),
+        (random_convolution(rng, (3, 3, 2, 4)), (5, 6, 2)),
+        (random_convolution(rng, (2, 3, 3, 2), stride=2, padding=2), (6, 5, 3)),
+        (random_convolution(rng, (1, 1, 3, 2), padding=0), (3, 4, 3)),
+    ]:
+        yield from check_linear(layer, shape, rng)
+    yield from check_im2col(rng)
+    yield from check_kinked(ReLU(), (4, 5, 3), rng)
+    yield from check_kinked(MaxPool(), (5, 6, 3), rng)
+    yield from check_gram(Gram(), rng)
+    yield from check_parameters(rng)
+    yield from check_losses(rng)
+
+
+def check_linear(layer: Layer, shape: Shape, rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check a layer without kinks: differences, complex step, and that backward is the adjoint."""
+    operation = describe(layer)
+    x = rng.standard_normal(shape)
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(layer.output_shape(shape))
+    dx = layer.backward(dy, cache)
+    function = as_scalar(layer, dy)
+    yield gradient_check(function, x, dx, operation=operation, bound=SMOOTH)
+    yield gradient_check(
+        function, x, dx, operation=f"{operation}, complex step", bound=COMPLEX,
+        derivative=complex_step,
+    )  # fmt: skip
+    Ax = y - layer.forward(np.zeros_like(x))[0]  # without the bias: the linear part
+    yield _adjoint_report(operation, Ax, dy, x, dx)
+
+
+def check_im2col(rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check that col2im is im2col's adjoint."""
+    x = rng.standard_normal((6, 5, 2))
+    columns = im2col(x, (3, 2), 2, 1)
+    y = rng.standard_normal(columns.shape)
+    yield _adjoint_report("im2col, col2im", columns, y, x, col2im(y, x.shape, (3, 2), 2, 1))
+
+
+def check_kinked(layer: Layer, shape: Shape, rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check a layer with kinks, away from them and exactly on them."""
+    x = rng.standard_normal(shape)
+    # Small whole numbers: many exact zeros for the ReLU, many ties for the pool.
+    on_kinks = rng.integers(-1, 2, shape).astype(float)
+    name = describe(layer)
+    for operation, values in [(name, x), (f"{name} on its kinks", on_kinks)]:
+        _, cache = layer.forward(values)
+        dy = rng.standard_normal(layer.output_shape(shape))
+        dx = layer.backward(dy, cache)
+        function = as_scalar(layer, dy)
+        yield gradient_check(function, values, dx, operation=operation, bound=KINKED)
+
+
+def check_gram(layer: Layer, rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check the Gram matrix, which is quadratic in the activations."""
+    a = rng.standard_normal((3, 4, 5))
+    dgram = rng.standard_normal(layer.output_shape(a.shape))  # not symmetric: the general case
+    da = layer.backward(dgram, layer.forward(a)[1])
+    function, operation = as_scalar(layer, dgram, smooth=True), describe(layer)
+    yield gradient_check(function, a, da, operation=operation, argument="a", bound=SMOOTH)
+    yield gradient_check(
+        function, a, da, operation=f"{operation}, complex step", argument="a", bound=COMPLEX,
+        derivative=complex_step,
+    )  # fmt: skip
+
+
+def check_parameters(rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check a convolution's gradients by its kernel and its bias."""
+    layer = random_convolution(rng, (3, 2, 2, 3), stride=2)
+    x = rng.standard_normal((6, 5, 2))
+    dy = rng.standard_normal(layer.output_shape(x.shape))
+    dkernel, dbias = layer.parameter_gradients(dy, x)
+
+    def by_kernel(kernel):
+        return np.sum(Convolution(kernel, layer.bias, 2, 1).forward(x)[0] * dy), None
+
+    def by_bias(bias):
+        return np.sum(Convolution(layer.kernel, bias, 2, 1).forward(x)[0] * dy), None
+
+    for argument, function, values, gradient in [
+        ("kernel", by_kernel, layer.kernel, dkernel),
+        ("bias", by_bias, layer.bias, dbias),
+    ]:
+        yield gradient_check(
+            function, values, gradient, operation=describe(layer), argument=argument, bound=SMOOTH
+        )
+
+
+def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check every loss by differences and by a complex step."""
+    a, a_C, a_S = (rng.standard_normal(shape) for shape in [(3, 4, 5), (3, 4, 5), (4, 2, 5)])
+    gram, target = style_target(a), style_target(a_S)
+    image = rng.standard_normal((4, 5, 3))
+    for operation, loss, x, gradient in [
+        ("content_loss", lambda x: content_loss(x, a_C)[0], a, content_loss(a, a_C)[1]),
+        ("style_loss", lambda x: style_loss(x, target)[0], gram, style_loss(gram, target)[1]),
+        ("Content", lambda x: Content.loss(x, a_C, 2.0)[0], a, Content.loss(a, a_C, 2.0)[1]),
+        ("Style", lambda x: Style.loss(x, target, 2.0, Gram())[0], a,
+         Style.loss(a, target, 2.0, Gram())[1]),
+        ("total_variation", lambda x: total_variation(x)[0], image, total_variation(image)[1]),
+        ("TotalVariation", lambda x: TotalVariation().loss(x)[0], image,
+         TotalVariation().loss(image)[1]),
+    ]:  # fmt: skip
+        function = _smooth(loss)
+        yield gradient_check(function, x, gradient, operation=operation, argument="a", bound=SMOOTH)
+        yield gradient_check(
+            function, x, gradient, operation=f"{operation}, complex step", argument="a",
+            bound=COMPLEX, derivative=complex_step,
+        )  # fmt: skip
+
+
+def check_chain(
+    network: Network, content: np.ndarray, style: np.ndarray, *, bound: float = KINKED
+) -> Iterator[GradientReport]:
+    """Check ∂J/∂G, from the losses through all layers to the pixels, on real pictures.
+
+    Parameters
+    ----------
+    network : Network
+        In float64.
+    content, style : ndarray of float64, (H, W, 3)
+        Small ones: the check takes a few passes through the network for each direction.
+    """
+    objective = StyleTransferObjective(network, gatys_terms(content, style), content.shape[:2])
+    image = 0.7 * content + 0.3 * np.random.default_rng(0).uniform(0, 255, content.shape)
+
+    function = as_function(objective)
+    _, gradient = objective(image)
+    yield direction_check(
+        function, image, gradient, operation="J(G), whole network", argument="G",
+        bound=bound, step=1e-3,
+    )  # fmt: skip
+    upstream = np.random.default_rng(1)
+    deepest = network.layers[-1].name
+    y, caches = network.forward(image, [deepest])
+    dy = upstream.standard_normal(y[deepest].shape)
+
+    def projection(x):
+        activations, caches = network.forward(x, [deepest])
+        return np.sum(activations[deepest] * dy), caches
+
+    yield direction_check(
+        projection, image, network.backward({deepest: dy}, caches),
+        operation=f"{deepest}, random upstream gradient", argument="G", bound=bound, step=1e-3,
+    )  # fmt: skip
+
+
+def check_term(
+    term: Term,
+    network: Network,
+    image: np.ndarray,
+    *,
+    pattern: Callable[[np.ndarray], Any] | None = None,
+    bound: float = KINKED,
+) -> GradientReport:
+    """Check a term of J, yours or ours, from its value to the pixels, along random directions.
+
+    Parameters
+    ----------
+    term : Term
+    network : Network
+        In float64, if the term looks at its layers.
+    image : ndarray of float64, (H, W, 3)
+        A small one, in 0–255.
+    pattern : callable, optional
+        For a term with kinks of its own: picture → on which side of them it is (any array). A
+        difference across a kink measures nothing, and does not count.
+    bound : float
+        Largest relative error that passes.
+
+    Returns
+    -------
+    report : GradientReport
+        Of the worst direction. Write ``assert report.passed, report``.
+    """
+    objective = StyleTransferObjective(network, [term], image.shape[:2])
+    return direction_check(
+        as_function(objective, pattern), image, objective(image)[1], operation=term.name,
+        argument="G", bound=bound, step=1e-3,
+    )  # fmt: skip
+
+
+def random_convolution(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int, int],
+    kind: type[Convolution] = Convolution,
+    **options,
+) -> Convolution:
+    """Return a convolution with a random float64 kernel of that shape and a random bias."""
+    return kind(rng.standard_normal(shape), rng.standard_normal(shape[3]), **options)
+
+
+def describe(layer) -> str:
+    """Name a layer and, for a convolution, its kernel, stride and padding."""
+    if not isinstance(layer, Convolution):
+        return type(layer).__name__
+    kernel, (_, stride, padding) = "×".join(map(str, layer.kernel.shape)), layer.window
+    tiles = f", tiles of {layer.tile}" if hasattr(layer, "tile") else ""
+    return f"{type(layer).__name__} {kernel}, stride {stride}, padding {padding}{tiles}"
+
+
+def _smooth(loss):
+    return lambda x: (loss(x), None)
+
+
+def _adjoint_report(operation: str, Ax, y, x, Aty) -> GradientReport:
+    left, right = float(np.sum(Ax * y)), float(np.sum(x * Aty))
+    error = adjoint_error(Ax, y, x, Aty)
+    return GradientReport(
+        f"{operation}, adjoint", "x", error, ADJOINT, "⟨Ax, y⟩ and ⟨x, Aᵀy⟩", left, right
+    )

@@ -1,0 +1,43 @@
+"""The Gram matrix by several threads, and its way back.
+
+`network.gram` has the equations. The sum over positions may be cut anywhere, so threads share them.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scratchnet.fast.workspace import Workspace, cut
+from scratchnet.network.gram import Gram
+
+# Entries of a strip of A. NumPy sees that AᵀA is symmetric and computes half of it, but its
+# copying of the other half is slow: so there are few strips where C is large.
+STRIP_ENTRIES = 2**18
+
+
+@dataclass(frozen=True)
+class FastGram(Gram):
+    """`Gram` with the memory and the threads of a workspace."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+
+    def forward(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the Gram matrix, as `Gram.forward` does."""
+        A = a.reshape(-1, a.shape[-1])  # (M, C)
+        # Gram_kk′ = Σ_ij a_ijk a_ijk′
+        return sum(self.workspace.map(lambda s: A[s].T @ A[s], self._strips(A))), a
+
+    def backward(self, dgram: np.ndarray, cache: np.ndarray) -> np.ndarray:
+        """Carry a gradient back to the activations, as `Gram.backward` does."""
+        A = cache.reshape(-1, cache.shape[-1])  # (M, C)
+        da = self.workspace.maps.empty(cache.shape, np.result_type(cache, dgram))
+        dA = da.reshape(A.shape)
+        both = dgram + dgram.T
+        # dA = A (dGram + dGramᵀ)
+        self.workspace.map(lambda s: np.matmul(A[s], both, out=dA[s]), self._strips(A))
+        return da
+
+    @staticmethod
+    def _strips(A: np.ndarray) -> list[slice]:
+        M, C = A.shape
+        return cut(M, max(1, STRIP_ENTRIES // C))

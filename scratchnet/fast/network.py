@@ -1,0 +1,135 @@
+"""The same network, fast: stages in strips, threads, memory used again.
+
+`FastNetwork` takes a plain `network.Network` and computes what that computes, up to rounding, with
+the same names, caches one a layer, and the same errors. What differs is how the two walks go:
+where a convolution, its ReLU and perhaps a pool follow one another, they are one `stage`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from scratchnet.blas import one_blas_thread
+from scratchnet.fast.fastest import FastConvolution
+from scratchnet.fast.gram import FastGram
+from scratchnet.fast.pooling import FastAveragePool, FastMaxPool
+from scratchnet.fast.relu import FastReLU
+from scratchnet.fast.stage import Stage
+from scratchnet.fast.workspace import Workspace
+from scratchnet.network.convolution import Convolution
+from scratchnet.network.layer import Layer
+from scratchnet.network.network import Network
+from scratchnet.network.pooling import AveragePool, MaxPool
+from scratchnet.network.relu import ReLU
+
+
+class FastNetwork(Network):
+    """A network's fast twin.
+
+    Parameters
+    ----------
+    network : Network
+        The layers, plain or fast; other kinds than VGG's stay as they are.
+    threads : int, optional
+        How many compute; without it, one for each available core. Results do not depend on it.
+
+    Attributes
+    ----------
+    workspace : Workspace
+        The memory and the threads that the layers share.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one thread.
+    """
+
+    def __init__(self, network: Network, threads: int | None = None):
+        self.workspace = Workspace(threads)
+        layers = [fast_layer(layer, self.workspace) for layer in network.layers]
+        super().__init__(layers, dtype=network.dtype)
+        self.gram = FastGram(workspace=self.workspace)
+
+    @one_blas_thread
+    def forward(
+        self, image: np.ndarray, layers: Iterable[str]
+    ) -> tuple[dict[str, np.ndarray], list]:
+        """Compute the activations at the layers named, as `Network.forward` does."""
+        wanted = set(layers)
+        a = np.asarray(image, self.dtype)
+        self.check_image(a.shape, wanted)
+        activations, caches = {}, []
+        for run in runs(self.layers[: self.depth(wanted)], wanted):
+            if len(run) == 1:
+                (layer,) = run
+                a, cache = layer.forward(a)
+                caches.append(cache)
+            else:
+                a, of_relu, of_run = Stage(*run).forward(a, run[1].name in wanted)
+                caches += of_run
+                if run[1].name in wanted:
+                    activations[run[1].name] = of_relu
+                del of_relu
+            if run[-1].name in wanted:
+                activations[run[-1].name] = a
+        return activations, caches
+
+    @one_blas_thread
+    def backward(self, gradients: Mapping[str, np.ndarray], caches: list) -> np.ndarray:
+        """Carry gradients at any layers down to the picture, as `Network.backward` does."""
+        depth = self.check_gradients(gradients, caches)
+        da = None
+        for run in reversed(list(runs(self.layers[:depth], gradients))):
+            of_run = caches[depth - len(run) : depth]
+            depth -= len(run)
+            if len(run) == 1:
+                da = run[0].backward(_sum(da, gradients.get(run[0].name)), of_run[0])
+                continue
+            g = gradients.get(run[1].name)
+            if len(run) == 3:
+                da = _sum(da, gradients.get(run[2].name))
+            if da is None:  # J looks at this ReLU and at nothing deeper
+                da, g = g, None
+            da = Stage(*run).backward(da, g, of_run)
+        return da
+
+
+def fast_layer(layer: Layer, workspace: Workspace) -> Layer:
+    """Return a layer's fast twin, if it has one."""
+    if isinstance(layer, Convolution):
+        return FastConvolution(
+            layer.kernel, layer.bias, layer.stride, layer.padding, layer.name, workspace
+        )
+    for plain, fast in ((ReLU, FastReLU), (MaxPool, FastMaxPool), (AveragePool, FastAveragePool)):
+        if isinstance(layer, plain):
+            return fast(layer.name, workspace)
+    return layer
+
+
+def runs(layers: Sequence[Layer], apart: Iterable[str]) -> Iterator[tuple[Layer, ...]]:
+    """Cut a list of layers into stages of a convolution, a ReLU and perhaps a pool, and others.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    apart : collection of str
+        Layers whose map or gradient is wanted: convolutions among them stay by themselves.
+    """
+    n = 0
+    while n < len(layers):
+        length = 1
+        if isinstance(layers[n], FastConvolution) and layers[n].name not in apart:
+            kinds = [FastReLU, FastMaxPool | FastAveragePool]
+            for layer, kind in zip(layers[n + 1 :], kinds, strict=False):
+                if not isinstance(layer, kind):
+                    break
+                length += 1
+        yield tuple(layers[n : n + length])
+        n += length
+
+
+def _sum(da: np.ndarray | None, g: np.ndarray | None) -> np.ndarray | None:
+    """Return da + g, where either may be missing."""
+    if da is None or g is None:
+        return g if da is None else da
+    return da + g

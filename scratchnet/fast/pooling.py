@@ -1,0 +1,175 @@
+"""The pools a strip at a time; `network.pooling` has the equations.
+
+A strip is an even number of rows of x, and half as many of y. In the switches of max pooling, one
+byte a window, the last two bits are the winner's number; a `stage` sets the next one, STOPPED,
+where the winner is 0 behind a ReLU, which then stops the window's gradient.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scratchnet.fast.memory import Scratch
+from scratchnet.fast.relu import BOOL
+from scratchnet.fast.workspace import Workspace, map_strips
+from scratchnet.network.pooling import CORNERS, AveragePool, MaxPool, corner
+
+
+def pool_max(x: np.ndarray, y: np.ndarray, switches: np.ndarray, scratch: Scratch) -> None:
+    """Set y to the largest corner of each window, and ``switches``, uint8, to its number.
+
+    Examples
+    --------
+    >>> x = np.array([[1, 5, 2, 2], [5, 0, 2, 3]]).reshape(2, 4, 1)
+    >>> y, switches = np.zeros((1, 2, 1), int), np.zeros((1, 2, 1), np.uint8)
+    >>> pool_max(x, y, switches, Scratch())
+    >>> y.ravel().tolist(), switches.ravel().tolist()  # the first of the fives
+    ([5, 3], [1, 3])
+    """
+    a, b, c, d = (corner(x, u, v) for u, v in CORNERS)
+    above = scratch.empty("mask", y.shape, BOOL)
+    below = scratch.empty("below", y.shape, BOOL)
+    lower = scratch.empty("factor", y.shape, y.dtype)
+    # Two semifinals and a final; ">", not "≥": the first of equals stays the winner.
+    np.greater(b, a, out=above)
+    np.greater(d, c, out=below)
+    np.maximum(a, b, out=y)
+    np.maximum(c, d, out=lower)
+    # 0 or 1 if the upper row wins, else 2 or 3: the larger of the two numbers, if the lower row's
+    # counts only where it has won
+    number = np.add(below.view(np.uint8), 2, out=below.view(np.uint8))
+    number *= np.greater(lower, y)
+    np.maximum(above.view(np.uint8), number, out=switches)
+    np.maximum(y, lower, out=y)
+
+
+def unpool_max(dy: np.ndarray, switches: np.ndarray, dx: np.ndarray, scratch: Scratch) -> None:
+    """Send each window's gradient to its winner."""
+    won = scratch.empty("mask", dy.shape, BOOL)
+    factor = scratch.empty("factor", dy.shape, dy.dtype)
+    for n, (u, v) in enumerate(CORNERS):
+        np.equal(switches, n, out=won)
+        factor[:] = won  # converting first is faster than a product of two types
+        np.multiply(dy, factor, out=corner(dx, u, v))
+
+
+def pool_average(x: np.ndarray, y: np.ndarray) -> None:
+    """Set y to the mean of each window."""
+    a, b, c, d = (corner(x, u, v) for u, v in CORNERS)
+    np.add(a, b, out=y)
+    y += c
+    y += d
+    y /= 4
+
+
+def unpool_average(dy: np.ndarray, dx: np.ndarray) -> None:
+    """Share each window's gradient equally."""
+    quarter = dy / 4
+    for u, v in CORNERS:
+        corner(dx, u, v)[:] = quarter
+
+
+def zero_remainder(dx: np.ndarray) -> None:
+    """Set an odd last row and column to zero: no window holds them."""
+    H, W, _ = dx.shape
+    dx[H // 2 * 2 :] = 0
+    dx[:, W // 2 * 2 :] = 0
+
+
+STOPPED = 4
+
+
+class _InStrips:
+    """Both passes of a pool: what they share is how strips are cut."""
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple]:
+        """Pool, as the plain layer does; the cache may hold smaller numbers."""
+        y = self.workspace.maps.empty(self.output_shape(x.shape), x.dtype)
+        memory = self.new_memory(x.shape)
+        map_strips(
+            self.workspace, lambda rows: self.pool_rows(x[rows], rows, y, memory), x.shape, 2
+        )
+        return y, self.cache(memory, x.shape)
+
+    def backward(self, dy: np.ndarray, cache: tuple) -> np.ndarray:
+        """Carry a gradient back, as the plain layer does."""
+        dx = self.workspace.maps.empty(self.input_shape(cache), dy.dtype)
+        map_strips(
+            self.workspace, lambda rows: self.unpool_rows(dy, cache, rows, dx[rows]), dx.shape, 2
+        )
+        return dx
+
+
+def _windows(rows: slice) -> slice:
+    """Return the rows of y that an even number of rows of x belong to."""
+    return slice(rows.start // 2, rows.stop // 2)
+
+
+@dataclass(frozen=True)
+class FastMaxPool(_InStrips, MaxPool):
+    """`MaxPool` with the memory and the threads of a workspace; its switches are uint8."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+
+    def new_memory(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return room for the switches of a map of that shape."""
+        return np.empty(self.output_shape(shape), np.uint8)
+
+    def cache(self, memory: np.ndarray, shape: tuple[int, int, int]) -> tuple:
+        """Return the cache of `MaxPool`."""
+        return memory, shape
+
+    def input_shape(self, cache: tuple) -> tuple[int, int, int]:
+        """Return the shape of x."""
+        return cache[1]
+
+    def pool_rows(self, x: np.ndarray, rows: slice, y: np.ndarray, memory: np.ndarray) -> None:
+        """Pool some rows of a map: ``x`` are these, y and memory those of the whole map."""
+        to = _windows(rows)
+        pool_max(x, y[to], memory[to], self.workspace.scratch)
+
+    def mark_stopped(self, rows: slice, y: np.ndarray, memory: np.ndarray) -> None:
+        """Mark the windows of some rows of x whose largest entry is 0."""
+        to = _windows(rows)
+        memory[to] += STOPPED * (y[to] == 0).view(np.uint8)
+
+    def unpool_rows(
+        self, dy: np.ndarray, cache: tuple, rows: slice, dx: np.ndarray, *, stop: bool = False
+    ) -> None:
+        """Set ``dx``, some rows of the map, from dy and the cache of all.
+
+        With ``stop``, nothing comes back through the windows that are marked.
+        """
+        of = _windows(rows)
+        switches = cache[0][of]
+        if not stop:
+            switches = switches % STOPPED
+        unpool_max(dy[of], switches, dx, self.workspace.scratch)
+        zero_remainder(dx)
+
+
+@dataclass(frozen=True)
+class FastAveragePool(_InStrips, AveragePool):
+    """`AveragePool` with the memory and the threads of a workspace."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+
+    def new_memory(self, shape: tuple[int, int, int]) -> None:
+        """Return nothing: there is nothing to remember."""
+
+    def cache(self, memory: None, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the cache of `AveragePool`."""
+        return shape
+
+    def input_shape(self, cache: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of x."""
+        return cache
+
+    def pool_rows(self, x: np.ndarray, rows: slice, y: np.ndarray, memory: None) -> None:
+        """Pool some rows of a map: ``x`` are these, y is the whole map's."""
+        pool_average(x, y[_windows(rows)])
+
+    def unpool_rows(self, dy: np.ndarray, cache: tuple, rows: slice, dx: np.ndarray) -> None:
+        """Set ``dx``, some rows of the map, from dy of all."""
+        unpool_average(dy[_windows(rows)], dx)
+        zero_remainder(dx)

@@ -1,0 +1,18 @@
+"""Files in and out: pictures, HDF5, weights. What is read may come from anywhere.
+
+`images`: files ↔ float32 arrays (H, W, 3), RGB in 0–255. `hdf5`: files that are never half-written,
+and HDF5 that is not believed. `weights`: the network's parameters, with a hash of all numbers.
+"""
+
+from scratchnet.files.images import find_pictures, load_image, resize_image, save_image
+from scratchnet.files.weights import load_weights, random_parameters, save_weights
+
+__all__ = [
+    "find_pictures",
+    "load_image",
+    "load_weights",
+    "random_parameters",
+    "resize_image",
+    "save_image",
+    "save_weights",
+]

@@ -1,0 +1,155 @@
+"""Reading and writing the network's weights.
+
+A weight file is HDF5 with one group for each convolution, named as in `architecture`, holding
+``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus the mean. The
+file's attributes name its ``architecture`` and the ``sha256`` of all its numbers.
+
+A weight file may come from anywhere, so it is read with the care that `files` takes, and its
+numbers must be those whose hash it records.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.files.hdf5 import new_hdf5, open_hdf5, read_attribute, read_dataset, write_dataset
+from scratchnet.network.architecture import Parameters, kernel_shapes
+
+FLOATS = ("float16", "float32", "float64")
+
+
+def embedded_weights() -> Path:
+    """Return where the VGG-16 that comes with the package lies.
+
+    Installed, it is inside the package; in a checkout, in ``weights/`` beside it.
+    """
+    package = Path(__file__).parents[1]
+    installed = package / "pretrained" / "vgg16.h5"
+    return installed if installed.exists() else package.parent / "weights" / "vgg16.h5"
+
+
+def digest(parameters: Parameters) -> str:
+    """Return the SHA-256 of all kernels and biases, in the order given, as they are stored."""
+    sha = hashlib.sha256()
+    for kernel, bias in parameters.values():
+        sha.update(np.ascontiguousarray(kernel).tobytes())
+        sha.update(np.ascontiguousarray(bias).tobytes())
+    return sha.hexdigest()
+
+
+def random_parameters(architecture: str = "vgg16", seed: int = 0) -> Parameters:
+    """Return the parameters of a network that has learned nothing, to compare with.
+
+    Kernels are normal with variance 2 / (9 C_in), which keeps the size of activations about the
+    same from layer to layer (He et al. 2015); biases are 0.
+
+    Parameters
+    ----------
+    architecture : ``"vgg16"`` or ``"vgg19"``
+    seed : int
+
+    Returns
+    -------
+    parameters : dict
+        Convolution name → (kernel, bias), float32, as `VGG` takes them.
+
+    Raises
+    ------
+    ValueError
+        For any other architecture.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = {}
+    for name, (kh, kw, C_in, C_out) in kernel_shapes(architecture).items():
+        kernel = rng.standard_normal((kh, kw, C_in, C_out), np.float32)
+        kernel *= np.float32(np.sqrt(2 / (kh * kw * C_in)))
+        parameters[name] = kernel, np.zeros(C_out, np.float32)
+    return parameters
+
+
+def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
+    """Read a weight file.
+
+    Parameters
+    ----------
+    path : path, optional
+        The file; without it, the embedded VGG-16.
+
+    Returns
+    -------
+    architecture : str
+        ``"vgg16"`` or ``"vgg19"``.
+    parameters : dict
+        Name → (kernel, bias), in the file's own precision.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a weight file, or a weight is missing, of another shape or type, outside
+        the file, or not finite, or the numbers are not those whose hash is recorded.
+    """
+    path = Path(embedded_weights() if path is None else path)
+    with open_hdf5(path, "weight file") as file:
+        architecture = read_attribute(file, "architecture")
+        try:
+            shapes = kernel_shapes(architecture)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        parameters = {
+            name: (
+                read_dataset(file, name, "kernel", shape, FLOATS),
+                read_dataset(file, name, "bias", shape[3:], FLOATS),
+            )
+            for name, shape in shapes.items()
+        }
+        recorded = read_attribute(file, "sha256")
+    if digest(parameters) != recorded:
+        raise ValueError(
+            f"{path}: the weights are not those the file was written with "
+            f"(SHA-256 {digest(parameters)[:12]}…, recorded {recorded[:12]}…); get the file anew"
+        )
+    return architecture, parameters
+
+
+def save_weights(
+    path: str | os.PathLike,
+    architecture: str,
+    parameters: Parameters,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write a weight file; equal parameters and attributes give equal bytes.
+
+    Parameters
+    ----------
+    path : path
+        Written beside first and then renamed, so that a failure leaves an old file whole.
+    architecture : str
+        ``"vgg16"`` or ``"vgg19"``.
+    parameters : mapping
+        Name → (kernel, bias), stored in the precision they have.
+    attributes : mapping of str, optional
+        Further facts to record: source, authors, licence.
+
+    Raises
+    ------
+    ValueError
+        If a weight is missing or has another shape than the architecture says.
+    """
+    for name, shape in kernel_shapes(architecture).items():
+        got = tuple(part.shape for part in parameters.get(name, ()))
+        if got != (shape, shape[3:]):
+            raise ValueError(f"{name}: got shapes {got}, wanted {(shape, shape[3:])}")
+    ordered = {name: parameters[name] for name in kernel_shapes(architecture)}
+    with new_hdf5(path) as file:
+        file.attrs["architecture"] = architecture
+        file.attrs["sha256"] = digest(ordered)
+        file.attrs.update(attributes or {})
+        for name, (kernel, bias) in ordered.items():
+            group = file.create_group(name)
+            write_dataset(group, "kernel", kernel)
+            write_dataset(group, "bias", bias)

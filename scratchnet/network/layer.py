@@ -1,0 +1,43 @@
+"""The contract that every layer keeps, written once.
+
+A layer is a function y = f(x) with its derivative beside it. J is whatever the network is asked to
+make smaller; all that a layer hears of it is dy = ∂J/∂y, and all it has to say is, by the chain
+rule, ::
+
+    dx = ∂J/∂x,        ∂J/∂x_m = Σ_n ∂J/∂y_n · ∂y_n/∂x_m
+
+``cache`` is what the derivative needs to know of the forward pass, and nothing more: that is how
+one sees what a derivative depends on. A layer itself never changes during a pass, so one layer can
+serve any number of pictures.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Shape = tuple[int, int, int]  # (H, W, C)
+
+
+class Layer(Protocol):
+    """What `Network` asks of a layer.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its network.
+    window : (size, stride, padding) or None
+        What one entry of y sees of x, along either axis: ``size`` rows, of which the first is row
+        i·stride − padding for row i of y. None for a layer that sees all positions.
+    """
+
+    name: str
+    window: tuple[int, int, int] | None
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Return y = f(x), and the cache; x, (H, W, C), is left as it is."""
+
+    def backward(self, dy: np.ndarray, cache: Any) -> np.ndarray:
+        """Return dx = ∂J/∂x, shaped like x, for dy = ∂J/∂y, shaped like y."""
+
+    def output_shape(self, shape: Shape) -> tuple[int, ...]:
+        """Return the shape of y for an x of that shape, without computing it."""

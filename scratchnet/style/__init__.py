@@ -1,0 +1,50 @@
+"""Chapter 2: style transfer. What J is, and how the pixels of G go down it.
+
+From the notes, with C the content, S the style and G the generated image::
+
+    J(G) = α J_C(C, G) + β J_S(S, G)
+    J_C  = ½ ‖a(C) − a(G)‖²                                    at a middle layer
+    J_S  = Σ_l λ_l · (1/norm) · Σ_kk′ (Gram_kk′(S) − Gram_kk′(G))²
+    G    ← G − η ∂J/∂G
+
+Read, in this order: `losses` (the formulas and their derivatives), `terms` (their layers and
+weights; and how to add a term of one's own), `objective` (their sum, and ∂J/∂G through the
+network), `optimizers` and `lbfgs` (how G is changed), `transfer` (the loop, from coarse to fine).
+"""
+
+from scratchnet.style.lbfgs import LBFGS
+from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.objective import Evaluation, StyleTransferObjective
+from scratchnet.style.optimizers import GradientDescent, Optimizer, PixelDescent
+from scratchnet.style.terms import (
+    IMAGE,
+    Content,
+    Style,
+    Term,
+    TotalVariation,
+    gatys_terms,
+    style_target,
+)
+from scratchnet.style.transfer import Step, TransferResult, style_transfer
+
+__all__ = [
+    "IMAGE",
+    "LBFGS",
+    "Content",
+    "Evaluation",
+    "GradientDescent",
+    "Optimizer",
+    "PixelDescent",
+    "Step",
+    "Style",
+    "StyleTransferObjective",
+    "Term",
+    "TotalVariation",
+    "TransferResult",
+    "content_loss",
+    "gatys_terms",
+    "style_loss",
+    "style_target",
+    "style_transfer",
+    "total_variation",
+]

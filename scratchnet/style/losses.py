@@ -1,0 +1,123 @@
+"""What J is made of: three losses, each with its derivative worked out by hand.
+
+With a_ijk the activation at row i, column j, channel k of one layer, C its channels and
+M = H·W its positions, and with the indices G, C and S for the generated, the content and the
+style image ::
+
+    content_loss      J = ½ Σ_ijk (a_G,ijk − a_C,ijk)²
+    style_loss        J = 1/(4C²) Σ_kk′ (Gram_kk′(G)/M_G − Gram_kk′(S)/M_S)²
+    total_variation   J = ½ Σ (differences between neighbouring pixels)²
+
+Every loss returns ``(value, gradient)``, the gradient shaped like its first argument. `terms`
+gives them their weights and their layers.
+"""
+
+import numpy as np
+
+
+def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the squared distance between two activations (Gatys et al. 2015, eq. 1).
+
+    Each a_G,ijk is in one summand of J only, ½ (a_G,ijk − a_C,ijk)², whose derivative is
+    ½ · 2 · (a_G,ijk − a_C,ijk). (Gatys et al., eq. 2, set it to 0 where a_G < 0; that is the
+    derivative of the ReLU, and here the ReLU layer takes care of it.)
+
+    Parameters
+    ----------
+    a_G, a_C : ndarray, (H, W, C)
+        Activations of the generated and of the content image at one layer.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> value, da = content_loss(np.array([[[3.0, 1.0]]]), np.array([[[1.0, 1.0]]]))
+    >>> float(value), da.tolist()
+    (2.0, [[[2.0, 0.0]]])
+    """
+    if a_G.shape != a_C.shape:
+        raise ValueError(f"activations of different shapes: {a_G.shape} and {a_C.shape}")
+    # ∂J/∂a_G = a_G − a_C
+    da = a_G - a_C
+    # J = ½ Σ_ijk (a_G,ijk − a_C,ijk)²
+    return 0.5 * np.sum(da**2), da
+
+
+def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
+
+    Both arguments are Gram matrices divided by the positions that they were summed over::
+
+        J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = gram_kk′ − target_kk′
+
+    Departure from the paper: Gatys' 1/(4C²M²) Σ (Gram_kk′(G) − Gram_kk′(S))² is the same number
+    where both pictures have the same size; dividing each Gram matrix by its own positions makes
+    it right where they have not.
+
+    Parameters
+    ----------
+    gram : ndarray, (C, C)
+        Of the generated image: Gram/M.
+    target : ndarray, (C, C)
+        Of the style image.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    One channel, D = 5 − 3 = 2, J = 2²/4 = 1 and ∂J/∂gram = 2/2:
+
+    >>> value, dgram = style_loss(np.array([[5.0]]), np.array([[3.0]]))
+    >>> float(value), dgram.tolist()
+    (1.0, [[1.0]])
+    """
+    if gram.shape != target.shape:
+        raise ValueError(f"got a Gram matrix of {gram.shape} and a style target of {target.shape}")
+    C = len(gram)
+    D = gram - target
+    # J = 1/(4C²) Σ_kk′ D_kk′²
+    value = np.sum(D**2) / (4 * C**2)
+    # ∂J/∂gram_kk′ = D_kk′ / (2C²)
+    return value, D / (2 * C**2)
+
+
+def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the squared differences between neighbouring pixels: large for speckle.
+
+    ::
+
+        J = ½ Σ_ijk (x_{i+1,jk} − x_ijk)² + ½ Σ_ijk (x_{i,j+1,k} − x_ijk)²
+
+    The sums run over all pairs of neighbours in the picture. A summand ½d² with d = x_{i+1} − x_i
+    has ∂/∂x_{i+1} = +d and ∂/∂x_i = −d; a pixel adds up what its (up to four) differences send it.
+
+    Departure from the usual Σ |d| (Rudin, Osher & Fatemi 1992): squares are smooth, so that
+    gradient descent does not rattle around their kink at 0.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, C)
+
+    Examples
+    --------
+    >>> value, dimage = total_variation(np.array([0.0, 1.0, 3.0]).reshape(1, 3, 1))
+    >>> float(value), dimage.ravel().tolist()  # ½·1² + ½·2²
+    (2.5, [-1.0, -1.0, 2.0])
+    """
+    down = image[1:] - image[:-1]  # (H−1, W, C)
+    right = image[:, 1:] - image[:, :-1]  # (H, W−1, C)
+    # J = ½ Σ d²
+    value = 0.5 * (np.sum(down**2) + np.sum(right**2))
+    # ∂J/∂x_{i+1} = +d, ∂J/∂x_i = −d, summed
+    dimage = np.zeros_like(image)
+    dimage[1:] += down
+    dimage[:-1] -= down
+    dimage[:, 1:] += right
+    dimage[:, :-1] -= right
+    return value, dimage

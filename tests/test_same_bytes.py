@@ -1,0 +1,90 @@
+"""The same bytes from any number of threads, ours and BLAS's, on each kind of processor."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import ROOT
+
+CHILD = """
+import ctypes, hashlib, json, sys
+from pathlib import Path
+import numpy as np
+from scratchnet import VGG, StyleTransferObjective, gatys_terms, load_image, style_transfer
+from scratchnet.files import resize_image
+from scratchnet.style import LBFGS
+from scratchnet.units.scan import ScanSettings, scan
+
+folder, images = Path(sys.argv[1]), Path(sys.argv[2])
+
+def digest(*arrays):
+    return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()[:16]
+
+def picture(name, *size):
+    return resize_image(load_image(images / f"{name}.jpg"), size)
+
+content, style = picture("leuven_street", 103, 131), picture("starry_night", 70, 90)
+small = content[:40, :48].copy(), style[:40, :32].copy()
+layers = ["relu1_1", "relu1_2", "conv2_2", "relu3_3", "pool3", "relu4_2", "relu5_1"]
+
+def found(**options):
+    network = VGG.load(**options)
+    activations, _ = network.forward(content, layers)
+    J = StyleTransferObjective(network, gatys_terms(content, style), content.shape[:2])
+    ten = {}
+    for name, optimizer in (("descent", None), ("lbfgs", LBFGS())):
+        result = style_transfer(*small, network=network, iterations=10, optimizer=optimizer)
+        ten[f"ten steps of {name}"] = digest(result.image)
+    gradient = J(content[:, ::-1].copy())[1]
+    return {**{n: digest(a) for n, a in activations.items()}, "gradient": digest(gradient)} | ten
+
+results = {"plain": found(fast=False)}
+for threads in (1, 2, 3):
+    results[f"fast, {threads}"] = found(threads=threads)
+    output = folder / f"{threads}.h5"
+    scan(images, ["cat.jpg", "mosaic.jpg"], ScanSettings(size=40), output, threads=threads)
+    results[f"scan, {threads}"] = {"file": hashlib.sha256(output.read_bytes()).hexdigest()}
+
+library = ctypes.CDLL(np._core._multiarray_umath.__file__)
+core = library.scipy_openblas_get_corename64_
+core.restype = ctypes.c_char_p
+results["core"] = core().decode()
+print(json.dumps(results))
+"""
+
+
+def openblas():
+    """Tell whether NumPy's BLAS is the OpenBLAS of its wheels."""
+    import numpy as np
+
+    return "openblas" in np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+
+
+@pytest.mark.skipif(not openblas(), reason="NumPy has another BLAS")
+@pytest.mark.parametrize("core", ["Haswell", "SkylakeX", "Zen", "Sandybridge"])
+def test_the_same_bytes(core, tmp_path):
+    def child(blas_threads):
+        environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+        environment |= {"OPENBLAS_CORETYPE": core, "PYTHONPATH": str(ROOT)}
+        if blas_threads:
+            environment["OPENBLAS_NUM_THREADS"] = blas_threads
+        folder = tmp_path / (blas_threads or "unset")
+        folder.mkdir()
+        command = [sys.executable, "-c", CHILD, str(folder), str(ROOT / "scripts" / "images")]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        # A core type that the processor has not ends the child with an illegal instruction.
+        return json.loads(run.stdout) if run.returncode == 0 else {"core": run.stderr[-300:]}
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(child, ("", "1", "2")))
+    if results[0]["core"] != core:
+        pytest.skip(f"this processor or OpenBLAS has no {core}: {results[0]['core']}")
+    first = results[0]
+    for other in results:
+        assert other["plain"] == first["plain"]
+        for threads in (1, 2, 3):
+            assert other[f"fast, {threads}"] == first["fast, 1"], threads
+            assert other[f"scan, {threads}"] == first["scan, 1"], threads
