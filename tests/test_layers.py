@@ -312,12 +312,13 @@ def test_the_fastest_convolution_chooses_by_shape():
     assert kind(64, 64, 14, 20) == 2
     assert kind(64, 64, 64, 64) == 4
     assert kind(64, 64, 128, 128) == 6
+    assert kind(256, 256, 64, 64) == 6
     assert kind(512, 512, 128, 128) == 4
 
 
 def test_only_one_transformed_kernel_is_kept(rng):
     layer = FastConvolution(rng.standard_normal((3, 3, 9, 9)), np.zeros(9))
-    for size in (120, 14, 32):
+    for size in (250, 14, 32):
         layer.forward(rng.standard_normal((size, size, 9)))
         kept = [name for other in layer._winograd.values() for name in vars(other) if name == "U"]
         assert len(kept) == 1

@@ -55,7 +55,13 @@ def test_the_python_in_it_runs(code, tmp_path, monkeypatch, capsys):
     """As it stands there, but for fewer steps on smaller pictures."""
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     monkeypatch.chdir(tmp_path)
-    code = code.replace("(192, 256)", "(48, 64)").replace("iterations=60", "iterations=2")
+    for large, small in [
+        ("fit(x.shape, 256)", "(40, 48)"),
+        ("(192, 256)", "(48, 64)"),
+        ("=60", "=2"),
+        ("k=4)", "k=4, size=32)"),
+    ]:
+        code = code.replace(large, small)
     exec(compile(code, "README.md", "exec"), {})
     if "check_term" in code:
         assert "passed" in capsys.readouterr().out

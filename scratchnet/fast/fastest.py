@@ -23,7 +23,8 @@ from scratchnet.fast.winograd import WinogradConvolution
 from scratchnet.network.layer import Shape
 
 FEW_CHANNELS = 8
-TINY_MAP, SMALL_MAP, LARGE_MAP = 6 * 6, 18 * 18, 96 * 96  # positions
+TINY_MAP, SMALL_MAP = 6 * 6, 18 * 18  # positions
+LARGE_MAP = 2**19  # entries of x
 FEW_PAIRS = 256 * 256  # of channels: with more, U of tiles of 6×6 takes too much memory
 WORTH = 0.9  # · the multiplications of tiles of 4×4
 
@@ -62,7 +63,7 @@ class FastConvolution(StripConvolution):
             return 2
         _, _, C_in, C_out = self.kernel.shape
         saved = multiplications(6, H, W) <= WORTH * multiplications(4, H, W)
-        return 6 if saved and H * W >= LARGE_MAP and C_in * C_out <= FEW_PAIRS else 4
+        return 6 if saved and H * W * C_in >= LARGE_MAP and C_in * C_out <= FEW_PAIRS else 4
 
     def _tiled(self, tile: int) -> WinogradConvolution:
         """Return the algorithm with tiles of this size; the others let go of what they keep."""

@@ -12,7 +12,7 @@ from scratchnet.network.gram import Gram
 
 # Entries of a strip of A. NumPy sees that AᵀA is symmetric and computes half of it, but its
 # copying of the other half is slow: so there are few strips where C is large.
-STRIP_ENTRIES = 2**18
+STRIP_ENTRIES = 2**19
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from scratchnet.fast.strips import Outlet, Read, StripConvolution
 from scratchnet.fast.workspace import cut
 from scratchnet.network.layer import Shape
 
-STRIP_POSITIONS = 4096
+STRIP_POSITIONS = 8192
 
 
 @dataclass(frozen=True, eq=False)

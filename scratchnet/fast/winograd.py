@@ -2,7 +2,8 @@
 
 `network.convolution` has the definition; this computes the same numbers, up to rounding, faster.
 A, B and G are the matrices of `transforms`, which derives the one-dimensional algorithm
-y = Aᵀ [(G g) ⊙ (Bᵀ d)] for a kernel g, ⊙ entry by entry.
+y = Aᵀ [(G g) ⊙ (Bᵀ d)] for a kernel g, ⊙ entry by entry. G is no picture here, and M no number of
+positions, but what the products make.
 
 Two dimensions. The same along rows and along columns: 4×4 outputs from a 6×6 tile d of the input,
 with 36 multiplications instead of 144 ::
@@ -47,7 +48,6 @@ KEPT_TWICE = 2**18  # entries of g: U is kept with its channels exchanged, too
 KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
 LARGE_MATRIX, FEW_TILES = 2**15, 256  # entries of U's matrices; tiles: together in one strip
 FAR_MATRIX = 2**16  # entries: of U's matrices, larger ones are rarely still in a core's cache
-FARTHEST = 2**17  # entries: of U's matrices with exchanged channels, too large to turn over
 LINE = 16  # entries of a line of the cache
 KERNEL_STRIP = 2**14  # pairs of channels, of which U is made at a time
 # Tiles in a strip, by their size: with fewer, products are slower; with more, a strip leaves the
@@ -241,7 +241,7 @@ def _products(V: np.ndarray, U: np.ndarray, M: np.ndarray, ba: slice = np.s_[:])
     if U[0].size < FAR_MATRIX:
         np.matmul(V, U, out=M)
         return
-    turned_over = U[0].size >= FARTHEST and U.strides[1] < U.strides[2]
+    turned_over = U.strides[1] < U.strides[2]
     for V_ba, U_ba, M_ba in zip(V, U, M, strict=True):
         # A product reads a few numbers of each row at a time. In the order in which they lie, one
         # number a line of the cache, is a faster way to get them out of memory.

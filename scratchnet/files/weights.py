@@ -4,7 +4,7 @@ A weight file is HDF5 with one group for each convolution, named as in `architec
 ``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus the mean. The
 file's attributes name its ``architecture`` and the ``sha256`` of all its numbers.
 
-A weight file may come from anywhere, so it is read with the care that `files` takes, and its
+A weight file may come from anywhere, so it is read with the care that `hdf5` takes, and its
 numbers must be those whose hash it records.
 """
 

@@ -1,5 +1,7 @@
 """L-BFGS: a descent that learns the curvature of J as it goes (Nocedal 1980).
 
+(H, s, y and ρ are this method's own letters: H is a matrix here, not a picture's height.)
+
 Newton's method would step to where the gradient vanishes, if J were a parabola ::
 
     G ← G − H g           g = ∂J/∂G,   H the inverse of J's matrix of second derivatives
@@ -107,7 +109,7 @@ class LBFGS:
         Later it holds the last ``image`` and ``gradient``, and the ``count`` pairs s0, y0, s1, y1,
         …, the oldest first.
         """
-        return {"count": 0, "shortened": False, "unit": 0.0}
+        return {"count": 0, "shortened": False, "scale": 0.0}
 
     def step(
         self, image: np.ndarray, gradient: np.ndarray, state: State
@@ -122,8 +124,8 @@ class LBFGS:
             From `start` or from the step before; it is not changed.
         """
         # A factor before J changes no step; this one keeps a float32 gradient's squares finite.
-        unit = float(state["unit"]) or float(np.abs(gradient).max()) or 1.0
-        gradient = gradient / unit
+        scale = float(state["scale"]) or float(np.abs(gradient).max()) or 1.0
+        gradient = gradient / scale
         pairs = [(state[f"s{n}"], state[f"y{n}"]) for n in range(int(state["count"]))]
         if "image" in state:
             s, y = image - state["image"], gradient - state["gradient"]
@@ -141,7 +143,7 @@ class LBFGS:
         direction = self._direction(np.where(held, 0, gradient), pairs)
         # G ← clip(G − H g, 0, 255)
         moved = np.clip(image - np.where(held, 0, direction), 0, 255)
-        known = {"count": len(pairs), "shortened": False, "unit": unit}
+        known = {"count": len(pairs), "shortened": False, "scale": scale}
         for n, (s, y) in enumerate(pairs):
             known |= {f"s{n}": s, f"y{n}": y}
         return moved, {**known, "image": image, "gradient": gradient}

@@ -1,6 +1,6 @@
 """The loop of a style transfer: evaluate J, step, repeat; and from coarse to fine.
 
-One iteration is four calls: `network.forward`, the losses, `network.backward` (these three are
+One iteration is four calls: `network.forward`, the terms, `network.backward` (these three are
 `objective.evaluate`) and `optimizer.step`.
 
 Coarse to fine. A picture that starts as white noise at its full size keeps some of it: the

@@ -15,7 +15,7 @@ It is not Pearson's correlation, which subtracts each channel's mean first: the 
 does not. Two channels that both fire everywhere have strength near 1, whether or not they vary
 together; Pearson's would tell. But it is the Gram matrix that a style transfer compares.
 
-How much each pair adds to the style loss between a picture G and a style (`losses.style_loss`)::
+How much each pair adds to the style loss between a picture G and a style (`style.losses`)::
 
     contribution_kk′ = D_kk′² / (4C²),        D_kk′ = Gram_kk′(G)/M_G − Gram_kk′(S)/M_S
     J = Σ_kk′ contribution_kk′

@@ -126,7 +126,8 @@ def explain(
     -------
     signal : ndarray, (H, W, 3)
         In RGB, of both signs; 0 outside the unit's field, and everywhere if its activation is 0.
-        (Fast convolutions leave rounding outside the field, 1e-6 of the largest value.)
+        (Fast convolutions leave rounding outside the field: 1e-6 of the largest value, 3e-6 where
+        maps are so large that tiles of 6×6 are used.)
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """What a scan found: for every channel of some layers, its strongest patches in many pictures.
 
-`scan` makes it, the figures are drawn from it, and between the two it is one HDF5 file:
+`run.scan` makes it, the figures are drawn from it, and between the two it is one HDF5 file:
 
 ====================== ================= ====================================================
 attributes             str, int, float   ``network`` (SHA-256 of its weights), and the settings

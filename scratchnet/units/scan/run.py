@@ -3,7 +3,7 @@
 One pass over the pictures serves all channels of all layers at once. The pictures are handed out
 in small tasks to any ``concurrent.futures.Executor``: a thread, processes on one machine, or a
 cluster's. A worker runs the network forward, keeps the few strongest positions of each channel
-(`units.strongest_positions`) and forgets the rest, so a task's result is small, and the results
+(`strongest.strongest_positions`) and forgets the rest, so a task's result is small, and the results
 are merged as they come in (`Strongest.merge`), in whatever order.
 
 What has been found so far is saved beside the output as ``OUTPUT.partial``, twice a minute and
