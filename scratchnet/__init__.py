@@ -5,10 +5,11 @@ implements: G, the generated image, shall have the content of C and the style of
 
     J(G)    = α J_C(C, G) + β J_S(S, G)
     J_C     = ½ ‖a(C) − a(G)‖²
-    J_S     = Σ_l λ_l · (1/norm) · Σ_kk′ (Gram_kk′(S) − Gram_kk′(G))²
+    J_S     = Σ_l λ_l / norm_l · Σ_kk′ (Gram_kk′(S) − Gram_kk′(G))²
     Gram_kk′ = Σ_ij a_ijk a_ijk′
 
-and G ← G − η ∂J/∂G. The letters that all modules share:
+and G ← G − η ∂J/∂G. (norm is 4C²M² of the layer; the code's J_C and J_S are means, see
+`style.terms`.) The letters that all modules share:
 
 =========  =====================================================================
 H, W       rows and columns of a picture or of a layer's map
@@ -35,7 +36,7 @@ Read the folders in this order; each one's introduction says in which order to r
 1. `network`: the layers, each with its forward and its backward pass, and their chain.
 2. `style`: losses, terms, J, optimizers, the loop. Then `checks`: every derivative, proved.
 3. `units`: what the network has learned.
-4. `fast`: the same numbers, faster. Chapters 1 and 2 do not know of it.
+4. `fast`: the same numbers up to rounding, faster. No other chapter imports it, but through `vgg`.
 
 `files` reads and writes pictures and weights, `pages` makes figures; `vgg` joins the network, its
 trained weights and, unless told otherwise, chapter 4; `blas` holds NumPy's matrix products to one

@@ -15,6 +15,7 @@ from command_line import Parser
 from scipy.optimize import minimize
 
 from scratchnet import (
+    LBFGS,
     VGG,
     GradientDescent,
     PixelDescent,
@@ -37,7 +38,7 @@ PAIRS = ["leuven_street+starry_night", "pagoda+flow_strokes", "cat+woodcut", "do
 DESCENTS = {
     "step in pixels, decay": PixelDescent(momentum=0, smoothing=0),
     "+ momentum": PixelDescent(smoothing=0),
-    "+ smoothing (default)": PixelDescent(),
+    "+ smoothing": PixelDescent(),
 }
 
 
@@ -110,9 +111,12 @@ def compare(network: VGG, pair: str, init: str, size: int, evaluations: int, ide
         if ideas or name == list(DESCENTS)[-1]:
             run(name, optimizer, evaluations - 1, False)
     if init == "random":
-        shares = sum(h * w for h, w in coarse_to_fine_sizes(content.shape))
-        each = int(evaluations * content.shape[0] * content.shape[1] / shares)
-        run(f"+ coarse to fine (default), {each} at each size", PixelDescent(), each - 1, True)
+        # At the sizes before the last there are half as many steps.
+        shares = [h * w / (content.shape[0] * content.shape[1]) for h, w in
+                  coarse_to_fine_sizes(content.shape)]  # fmt: skip
+        last = int(evaluations / (1 + sum(shares[:-1]) / 2))
+        run(f"+ coarse to fine, {last} at full size", PixelDescent(), last - 1, True)
+        run(f"L-BFGS (default), {last} at full size", LBFGS(), last - 1, True)
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from scratchnet import LBFGS, VGG, PixelDescent, load_image, save_image, style_t
 from scratchnet.fast import predicted_memory
 from scratchnet.files.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
 from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
-from scratchnet.style.transfer import Record, Step, coarse_to_fine_sizes
+from scratchnet.style.transfer import Record, Step, coarse_to_fine_sizes, steps_of
 
 try:
     import matplotlib
@@ -32,7 +32,7 @@ except ImportError as error:
     sys.exit(2)
 
 IMAGES = Path(__file__).parent / "images"
-OPTIMIZERS = {"descent": PixelDescent, "lbfgs": LBFGS}
+OPTIMIZERS = {"lbfgs": LBFGS, "descent": PixelDescent}
 PROCESS = 10**8  # bytes that Python and its libraries take before there is a network
 
 
@@ -71,7 +71,8 @@ def options() -> list[tuple]:
         ("output", Path, None, "FILE", "where to save; None: outputs/CONTENT_STYLE.png"),
         ("image-size", positive, 256, "PX", "long side of the result; smaller pictures stay so"),
         ("style-scale", scale, 1.0, "X", "style's long side, in image sizes (at most its own)"),
-        ("iterations", positive, default["iterations"], "N", "steps at each size"),
+        ("iterations", positive, default["iterations"], "N",
+         "steps at full size; half as many at each smaller one"),
         ("init", str, default["init"], "WHAT", "the start: random, content or a FILE"),
         ("content-weight", weight, default["content_weight"], "X", "how much the content counts"),
         ("style-weight", weight, default["style_weight"], "X",
@@ -99,8 +100,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
     parser.add_argument("--pooling", choices=("max", "average"), default="max", help="of VGG")
     parser.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default="descent",
-        help="descent: lowest J in the end; lbfgs: fewer steps from --init content",
+        "--optimizer", choices=OPTIMIZERS, default="lbfgs",
+        help="lbfgs: fewer steps; descent: the notes' update with five ideas around it (give it "
+        "--iterations 120), less memory",
     )  # fmt: skip
     parser.add_argument("--enlarge", action="store_true", help="enlarge pictures that are smaller")
     return parser.parse_args(argv)
@@ -167,13 +169,14 @@ def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list,
         network.backward(activations, caches)
         del activations, caches
         seconds = time.perf_counter() - start
-    evaluations = (arguments.iterations + 1) * sum(h * w for h, w in sizes) / (height * width)
+    steps = steps_of(sizes, arguments.iterations)
+    pixels = sum((n + 1) * h * w for n, (h, w) in zip(steps, sizes, strict=True))
     print(f"content  {arguments.content}")
     print(f"style    {arguments.style} at {style.shape[1]}×{style.shape[0]} px")
-    print(
-        f"sizes    {', '.join(f'{w}×{h}' for h, w in sizes)} px, {arguments.iterations} steps each"
-    )
-    print(f"expected {seconds * evaluations / 60:.1f} minutes, {memory / 1e9:.1f} GB of memory")
+    levels = ", ".join(f"{w}×{h} px {n}" for (h, w), n in zip(sizes, steps, strict=True))
+    print(f"steps    {levels}")
+    minutes = seconds * pixels / (height * width) / 60
+    print(f"expected {minutes:.1f} minutes, {memory / 1e9:.1f} GB of memory")
 
 
 class Progress:

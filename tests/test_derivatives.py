@@ -21,14 +21,14 @@ from scratchnet.network.relu import ReLU
 @pytest.mark.parametrize("seed", range(3))
 def test_every_operation_entry_by_entry(seed):
     reports = list(check_operations(seed))
-    assert len(reports) == 36
+    assert len(reports) >= 36
     for report in reports:
         assert report.passed, report
 
 
 def test_every_fast_operation_entry_by_entry():
     reports = list(check_fast_operations())
-    assert len(reports) == 21
+    assert len(reports) >= 21
     for report in reports:
         assert report.passed, report
 

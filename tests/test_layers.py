@@ -322,6 +322,8 @@ def test_only_one_transformed_kernel_is_kept(rng):
         layer.forward(rng.standard_normal((size, size, 9)))
         kept = [name for other in layer._winograd.values() for name in vars(other) if name == "U"]
         assert len(kept) == 1
+        layer.memory((99, 99, 9))  # asking changes nothing
+        assert sum("U" in vars(other) for other in layer._winograd.values()) == 1
 
 
 @pytest.mark.parametrize(

@@ -364,6 +364,36 @@ def test_a_fast_network_of_other_layers(rng):
     assert relative(fast.backward(g, fast_caches), plain.backward(g, caches)) <= 1e-12
 
 
+def test_a_layer_that_is_derived_from_a_known_one_stays_as_it_is(rng):
+    class Leaky(ReLU):
+        def forward(self, x):
+            return np.where(x > 0, x, x / 10), x > 0
+
+        def backward(self, dy, cache):
+            return np.where(cache, dy, dy / 10)
+
+    kernel, bias = rng.standard_normal((3, 3, 3, 8)), rng.standard_normal(8)
+    plain = Network([Convolution(kernel, bias, name="a"), Leaky("b")], dtype="float64")
+    fast, image = FastNetwork(plain, threads=2), rng.uniform(-1, 1, (9, 11, 3))
+    (a, caches), (b, fast_caches) = (network.forward(image, ["b"]) for network in (plain, fast))
+    assert relative(b["b"], a["b"]) <= 1e-12
+    assert relative(fast.backward(a, fast_caches), plain.backward(a, caches)) <= 1e-12
+    assert type(FastNetwork(fast).layers[0]) is type(fast.layers[0])
+
+
+def test_an_error_in_a_gradient_is_not_taken_for_a_missing_one(street):
+    class Broken(dict):
+        def __getitem__(self, name):
+            if name == "relu1_1":
+                raise KeyError("a mistake in somebody's loss")
+            return super().__getitem__(name)
+
+    fast = VGG.load(threads=1)
+    a, caches = fast.forward(street, ["relu1_1", "relu2_1"])
+    with pytest.raises(KeyError, match="a mistake"):
+        fast.backward(Broken(a), caches)
+
+
 def test_fast_float32_against_plain_float64(fast32, fast64, vgg64):
     """Activations and the way back agree; ∂J/∂G differs by flipped switches and nothing else."""
     content = resize_image(load_image(IMAGES / "leuven_street.jpg"), (96, 128)).astype(float)

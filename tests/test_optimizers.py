@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from scipy.optimize import LbfgsInvHessProduct
 
-from scratchnet.style.lbfgs import LBFGS, two_loops
+from scratchnet.style.lbfgs import LBFGS, band_squares, octaves, picture, two_loops, waves
 from scratchnet.style.optimizers import (
     GradientDescent,
     PixelDescent,
@@ -217,15 +217,45 @@ def test_lbfgs_keeps_colours_and_forgets_the_oldest_pairs(rng):
 
 def test_lbfgs_goes_back_where_it_overshot():
     """From 100 the first step is 3; there the slope has turned from −1 to +2: back to a third."""
-    optimizer, x = LBFGS(learning_rate=3), np.full((1, 1, 1), 100.0)
+    optimizer, x = LBFGS(learning_rate=3), np.full((1, 1, 3), 100.0)
     state = optimizer.start(x, 5)
     x, state = optimizer.step(x, np.full_like(x, -1.0), state)
-    assert x.item() == 103
+    assert np.allclose(x, 103)
     x, state = optimizer.step(x, np.full_like(x, 2.0), state)
-    assert np.isclose(x.item(), 101) and state["shortened"]
+    assert np.allclose(x, 101) and state["shortened"]
     # what comes next starts there, and goes no further back
     x, state = optimizer.step(x, np.full_like(x, 1.0), state)
-    assert x.item() < 101 and not state["shortened"] and state["count"] == 1
+    assert (x < 101).all() and not state["shortened"] and state["count"] == 1
+
+
+def test_waves_are_a_rotation(rng):
+    x, y = rng.standard_normal((2, 7, 10, 3))
+    assert np.allclose(np.sum(waves(x) * waves(y)), np.sum(x * y))
+    assert np.allclose(picture(waves(x)), x, atol=1e-12)
+    grey = np.repeat(rng.standard_normal((7, 10, 1)), 3, axis=2)
+    assert np.allclose(waves(grey)[:, :, 1:], 0, atol=1e-12)
+    assert waves(x.astype(np.float32)).dtype == picture(x.astype(np.float32)).dtype == np.float32
+
+
+def test_bands_hold_all_waves_once(rng):
+    x = rng.standard_normal((12, 20, 3))
+    squares = band_squares(waves(x))
+    assert squares.shape == (octaves(12, 20).max() + 1, 3)
+    assert np.allclose(squares.sum(axis=0), np.sum(waves(x) ** 2, axis=(0, 1)))
+    # frequencies from 1/20 to √(½ + …): the octaves around 1/16, 1/8, 1/4, 1/2 and 1
+    assert octaves(12, 20).max() == 4
+
+
+def test_lbfgs_learns_which_bands_are_steep(rng):
+    """A bowl a hundred times as steep in one colour: H⁰ knows after a step or two."""
+    floor, start = rng.uniform(50, 200, (2, 16, 16, 3))
+    steep = np.array([100.0, 1, 1])
+
+    def gradient(x):
+        return picture(steep * waves(x - floor))
+
+    x = descend(LBFGS(), start, gradient, 15)
+    assert np.abs(x - floor).max() < 1
 
 
 def test_lbfgs_stays_where_the_gradient_is_zero():

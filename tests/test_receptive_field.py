@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet import VGG, ReceptiveField, receptive_field
+from scratchnet import VGG, Gram, Network, ReceptiveField, receptive_field
 
 TABLE = """
 conv1_1 3/1/-1 conv1_2 5/1/-2 pool1 6/2/-2 conv2_1 10/2/-4 conv2_2 14/2/-6 pool2 16/4/-6
@@ -83,3 +83,8 @@ def test_some_pixel_just_inside_each_side_matters(plain, rng, layer, position):
             changed = image.copy()
             changed[side] = 255 - changed[side]
             assert (value(plain, changed, layer, position) != before).any()
+
+
+def test_a_layer_that_sees_everything_has_no_field():
+    with pytest.raises(ValueError, match="gram sees all positions"):
+        receptive_field(Network([Gram()]), "gram")

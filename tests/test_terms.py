@@ -73,6 +73,11 @@ def test_a_term_outside_the_package_is_checked_with_one_call(image):
         assert not check_term(Vignette(wrong=wrong), network, image).passed
 
 
+def test_a_check_in_float32_is_refused(image):
+    with pytest.raises(ValueError, match="got a network in float32, wanted"):
+        check_term(Vignette(), make_tiny_network(dtype="float32"), image)
+
+
 def test_kinks_of_a_term_are_kept_away_from(image):
     on_kinks = image.copy()
     on_kinks[3, 4, 1] = 25  # halfway between 0 and 50

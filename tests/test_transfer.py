@@ -5,7 +5,8 @@ import pytest
 from conftest import make_objective, make_tiny_network
 
 from scratchnet import GradientDescent, PixelDescent, style_transfer
-from scratchnet.style.transfer import coarse_to_fine_sizes
+from scratchnet.files import resize_image
+from scratchnet.style.transfer import coarse_to_fine_sizes, enlarged
 
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
 
@@ -91,14 +92,27 @@ def test_coarse_to_fine_doubles_the_size(rng):
     images, seen = (rng.uniform(0, 255, (140, 130, 3)), rng.uniform(0, 255, (150, 20, 3))), []
     result = transfer(images, iterations=2, callback=seen.append)
     sizes = [step.image.shape[:2] for step in seen]
-    assert sizes == 3 * [(70, 65)] + 3 * [(140, 130)]
+    assert sizes == 2 * [(70, 65)] + 3 * [(140, 130)]  # half the steps at the smaller size
     assert [record.size for record in result.history] == sizes
     assert [step.progress for step in seen] == pytest.approx(
-        [1 / 15, 2 / 15, 3 / 15, 7 / 15, 11 / 15, 1]  # a coarse step is a quarter of a fine one
+        [1 / 14, 2 / 14, 6 / 14, 10 / 14, 1]  # a coarse step is a quarter of a fine one
     )
     # From the content image there is nothing to find at a coarse size.
     assert len(transfer(images, iterations=2, init="content").history) == 3
     assert len(transfer(images, iterations=2, coarse_to_fine=False).history) == 3
+
+
+def test_a_larger_size_begins_with_the_detail_of_the_content_image(rng):
+    content = np.repeat(np.repeat(rng.uniform(50, 200, (8, 9, 3)), 4, 0), 4, 1)
+    content[::2] += 20  # stripes that half the size can't show
+    small = resize_image(content, (16, 18))
+    assert np.abs(enlarged(small, content) - content).max() < 1e-4  # ↑↓C + C − ↑↓C
+    grey = np.full_like(small, 128)
+    detail = content - resize_image(small, content.shape[:2])
+    assert np.abs(enlarged(grey, content) - (128 + detail)).max() < 1e-4
+    assert enlarged(content, content) is content
+    white = enlarged(np.full_like(small, 255), content)
+    assert white.min() >= 0 and white.max() == 255
 
 
 def test_sizes_stop_where_the_network_would_see_nothing():

@@ -5,7 +5,7 @@ A derivative can be measured without knowing it, by a central difference or a co
     f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h        f′(x; d) ≈ Im f(x + i·h·d) / h
 
 `numerical` does that, kinks and all; `catalogue` lists every derivative and checks it. "Prove"
-means here: it agrees to 7 to 13 digits.
+means here: it agrees to 6 to 13 digits.
 """
 
 from scratchnet.checks.catalogue import check_chain, check_operations, check_term

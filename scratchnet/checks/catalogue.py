@@ -1,4 +1,4 @@
-"""Every derivative of the package, and how it is proved.
+"""Every derivative of chapters 1 and 2, and how it is proved. (Chapter 4's: `fast.proofs`.)
 
 `check_operations` goes through the layers and losses on small random arrays in float64, entry
 by entry. `check_chain` takes a whole network and a real picture, and checks ∂J/∂G, through
@@ -153,9 +153,12 @@ def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
          TotalVariation().loss(image)[1]),
     ]:  # fmt: skip
         function = _smooth(loss)
-        yield gradient_check(function, x, gradient, operation=operation, argument="a", bound=SMOOTH)
+        argument = "gram" if x is gram else "image" if x is image else "a"
         yield gradient_check(
-            function, x, gradient, operation=f"{operation}, complex step", argument="a",
+            function, x, gradient, operation=operation, argument=argument, bound=SMOOTH
+        )
+        yield gradient_check(
+            function, x, gradient, operation=f"{operation}, complex step", argument=argument,
             bound=COMPLEX, derivative=complex_step,
         )  # fmt: skip
 
@@ -181,10 +184,10 @@ def check_chain(
         function, image, gradient, operation="J(G), whole network", argument="G",
         bound=bound, step=1e-3,
     )  # fmt: skip
-    upstream = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     deepest = network.layers[-1].name
     y, caches = network.forward(image, [deepest])
-    dy = upstream.standard_normal(y[deepest].shape)
+    dy = rng.standard_normal(y[deepest].shape)
 
     def projection(x):
         activations, caches = network.forward(x, [deepest])
@@ -210,7 +213,7 @@ def check_term(
     ----------
     term : Term
     network : Network
-        In float64, if the term looks at its layers.
+        In float64.
     image : ndarray of float64, (H, W, 3)
         A small one, in 0–255.
     pattern : callable, optional
@@ -223,7 +226,14 @@ def check_term(
     -------
     report : GradientReport
         Of the worst direction. Write ``assert report.passed, report``.
+
+    Raises
+    ------
+    ValueError
+        If the network is not in float64: in float32 a difference drowns in rounding.
     """
+    if network.dtype != np.float64:
+        raise ValueError(f"got a network in {network.dtype}, wanted VGG.load(dtype='float64')")
     objective = StyleTransferObjective(network, [term], image.shape[:2])
     return direction_check(
         as_function(objective, pattern), image, objective(image)[1], operation=term.name,

@@ -1,4 +1,4 @@
-"""Chapter 4: the same numbers, faster. For whoever wants to know how; nothing else needs it.
+"""Chapter 4: the same numbers up to rounding, faster. For whoever wants to know how.
 
 `network.FastNetwork` takes a plain network and computes what it computes, up to rounding. Read, in
 this order: `memory` (memory that is used again) and `workspace` (threads), `strips` (rows in, rows
@@ -8,7 +8,11 @@ out), `transforms` and `winograd` (a quarter of the multiplications)::
 
 `planes` (the first layer), `fastest` (which of them when), `relu`, `pooling` and `gram` (the plain
 layers by several threads), `stage` (a convolution with what is behind it, in one pass), `network`,
-`prediction` (how much memory that takes) and `proofs` (the checks of chapter 1, on these layers).
+`prediction` (how much memory that takes) and `proofs` (the checks of `checks`, on these layers).
+
+What saves memory: work arrays the size of a strip; maps that nobody asked for are never written;
+masks of a bit an entry; memory used again; and gradients of J's terms made only when the walk back
+reaches their layer (`style.objective`).
 
 It imports chapter 1, and chapter 1 does not know of it. No result depends on the number of threads.
 """

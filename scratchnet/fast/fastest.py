@@ -4,11 +4,12 @@ Measured on two cores with VGG's kernels, in float32:
 
 - `planes` for few input channels, such as a picture's three: Winograd's transforms would cost as
   much as all the products.
-- im2col on all rows at once for maps of up to 6×6: the transformed kernel takes longer to read
-  than to use.
+- im2col on all rows at once for maps of up to 6×6, where the transformed kernel takes longer to
+  read than to use; and for all kernels but 3×3 with stride 1 and padding 1.
 - `winograd` with tiles of 2×2 for maps of up to 18×18, where that holds for tiles of 4×4.
-- `winograd` with tiles of 6×6 for large maps of up to 256 channels, if that saves multiplications.
-- `winograd` with tiles of 4×4 for all others with a 3×3 kernel, stride 1 and padding 1.
+- `winograd` with tiles of 6×6 for large maps of no more than 256² pairs of channels, if that saves
+  a tenth of the multiplications.
+- `winograd` with tiles of 4×4 for all others.
 """
 
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class FastConvolution(StripConvolution):
             return self._planes
         if H * W <= TINY_MAP:
             return self._whole
-        return self._tiled(self._tile(H, W))
+        return self._winograd[self._tile(H, W)]
 
     def _tile(self, H: int, W: int) -> int:
         """Return the size of tiles that suits the map."""
@@ -65,20 +66,21 @@ class FastConvolution(StripConvolution):
         saved = multiplications(6, H, W) <= WORTH * multiplications(4, H, W)
         return 6 if saved and H * W * C_in >= LARGE_MAP and C_in * C_out <= FEW_PAIRS else 4
 
-    def _tiled(self, tile: int) -> WinogradConvolution:
-        """Return the algorithm with tiles of this size; the others let go of what they keep."""
-        for other, algorithm in self._winograd.items():
-            if other != tile:
-                algorithm.forget()
-        return self._winograd[tile]
+    def _at_work(self, shape: Shape) -> StripConvolution:
+        """Return the algorithm for ``shape``; others let go of their transformed kernels."""
+        chosen = self.algorithm(shape)
+        for other in vars(self).get("_winograd", {}).values():
+            if other is not chosen:
+                other.forget()
+        return chosen
 
     def forward_strips(self, read: Read, shape: Shape, dtype: np.dtype, outlet: Outlet) -> None:
         """Convolve, by the fastest algorithm."""
-        self.algorithm(shape).forward_strips(read, shape, dtype, outlet)
+        self._at_work(shape).forward_strips(read, shape, dtype, outlet)
 
     def backward_strips(self, read: Read, shape: Shape, dtype: np.dtype, outlet: Outlet) -> None:
         """Hand out dx, by the fastest algorithm."""
-        self.algorithm(shape).backward_strips(read, shape, dtype, outlet)
+        self._at_work(shape).backward_strips(read, shape, dtype, outlet)
 
     def memory(self, shape: Shape) -> tuple[int, int]:
         """Return what the algorithm for ``shape`` needs."""

@@ -10,9 +10,9 @@ import numpy as np
 from scratchnet.fast.workspace import Workspace, cut
 from scratchnet.network.gram import Gram
 
-# Entries of a strip of A. NumPy sees that AᵀA is symmetric and computes half of it, but its
-# copying of the other half is slow: so there are few strips where C is large.
-STRIP_ENTRIES = 2**19
+# Entries of two strips of A. NumPy sees that AᵀA is symmetric and computes half of it, but its
+# copying of the other half is slow: so there are few strips where C is large, but at least two.
+ENTRIES = 2**20
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ class FastGram(Gram):
 
     @staticmethod
     def _strips(A: np.ndarray) -> list[slice]:
-        M, C = A.shape
-        return cut(M, max(1, STRIP_ENTRIES // C))
+        count = 2 * max(1, A.size // ENTRIES)
+        return cut(len(A), -(-len(A) // count))

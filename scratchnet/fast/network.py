@@ -1,7 +1,7 @@
 """The same network, fast: stages in strips, threads, memory used again.
 
 `FastNetwork` takes a plain `network.Network` and computes what that computes, up to rounding, with
-the same names, caches one a layer, and the same errors. What differs is how the two walks go:
+the same names, one cache per layer, and the same errors. What differs is how the two walks go:
 where a convolution, its ReLU and perhaps a pool follow one another, they are one `stage`.
 """
 
@@ -79,15 +79,19 @@ class FastNetwork(Network):
         """Carry gradients at any layers down to the picture, as `Network.backward` does."""
         depth = self.check_gradients(gradients, caches)
         da = None
+
+        def own(layer: Layer) -> np.ndarray | None:  # g_l
+            return gradients[layer.name] if layer.name in gradients else None
+
         for run in reversed(list(runs(self.layers[:depth], gradients))):
             of_run = caches[depth - len(run) : depth]
             depth -= len(run)
             if len(run) == 1:
-                da = run[0].backward(_sum(da, gradients.get(run[0].name)), of_run[0])
+                da = run[0].backward(_sum(da, own(run[0])), of_run[0])
                 continue
-            g = gradients.get(run[1].name)
+            g = own(run[1])
             if len(run) == 3:
-                da = _sum(da, gradients.get(run[2].name))
+                da = _sum(da, own(run[2]))
             if da is None:  # J looks at this ReLU and at nothing deeper
                 da, g = g, None
             da = Stage(*run).backward(da, g, of_run)
@@ -96,12 +100,12 @@ class FastNetwork(Network):
 
 def fast_layer(layer: Layer, workspace: Workspace) -> Layer:
     """Return a layer's fast twin, if it has one."""
-    if isinstance(layer, Convolution):
+    if type(layer) in (Convolution, FastConvolution):
         return FastConvolution(
             layer.kernel, layer.bias, layer.stride, layer.padding, layer.name, workspace
         )
     for plain, fast in ((ReLU, FastReLU), (MaxPool, FastMaxPool), (AveragePool, FastAveragePool)):
-        if isinstance(layer, plain):
+        if type(layer) in (plain, fast):  # a subclass may compute something else
             return fast(layer.name, workspace)
     return layer
 

@@ -4,9 +4,10 @@
 is a call for every three numbers. With the channels first, x_kij, the runs are whole rows ::
 
     X_(uvk)(ij) = x[k, i + u − 1, j + v − 1]        y_ijk′ = Σ_uvk X_(uvk)(ij) w_uvkk′ + b_k′
-    P_(uvk)(ij) = Σ_k′ w_uvkk′ dy_ijk′              dx[k, i + u − 1, j + v − 1] = Σ_uv P_(uvk)(ij)
+    P_(uvk)(ij) = Σ_k′ w_uvkk′ dy_ijk′              dx[k, i, j] = Σ_uv P_(uvk)(i−u+1, j−v+1)
 
-which is Y = Xᵀ Ω + b and P = Ω dYᵀ: `network.convolution`'s products with X transposed.
+which is Y = Xᵀ Ω + b and P = Ω dYᵀ: `network.convolution`'s products with X transposed. (Columns
+are filled up to a multiple of 16, which makes the second one faster.)
 """
 
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class PlaneConvolution(StripConvolution):
             planes = np.zeros((C_in, n, W + 2), dtype)
             for u in range(3):
                 for v in range(3):
+                    # dx[k, i, j] = Σ_uv P_(uvk)(i−u+1, j−v+1)
                     first = (3 * u + v) * C_in
                     planes[:, :, v : v + W] += P[first : first + C_in, 2 - u : 2 - u + n]
             dx = outlet.place(rows)

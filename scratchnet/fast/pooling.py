@@ -83,7 +83,7 @@ class _InStrips:
     """Both passes of a pool: what they share is how strips are cut."""
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple]:
-        """Pool, as the plain layer does; the cache may hold smaller numbers."""
+        """Pool, as the plain layer does; the cache may be of a smaller integer type."""
         y = self.workspace.maps.empty(self.output_shape(x.shape), x.dtype)
         memory = self.new_memory(x.shape)
         map_strips(
@@ -116,7 +116,7 @@ class FastMaxPool(_InStrips, MaxPool):
         return np.empty(self.output_shape(shape), np.uint8)
 
     def cache(self, memory: np.ndarray, shape: tuple[int, int, int]) -> tuple:
-        """Return the cache of `MaxPool`."""
+        """Return the cache: like that of `MaxPool`, with marks."""
         return memory, shape
 
     def input_shape(self, cache: tuple) -> tuple[int, int, int]:
@@ -158,7 +158,7 @@ class FastAveragePool(_InStrips, AveragePool):
         """Return nothing: there is nothing to remember."""
 
     def cache(self, memory: None, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Return the cache of `AveragePool`."""
+        """Return the cache, that of `AveragePool`."""
         return shape
 
     def input_shape(self, cache: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """How much memory a forward and a backward pass will take, before they are run.
 
 Held all the while are the parameters, with what the fast layers made of them, and the caches: a
-bit for every entry that a ReLU passed, a byte for every window of a pool. Of the maps, the way
+bit for every entry of a ReLU, a byte for every window of a pool. Of the maps, the way
 back is the worst moment: through a stage with the input x and the output y there are ::
 
     dy + dx + g        g the gradient of J's own terms at x, made as soon as dx is there
@@ -16,6 +16,8 @@ from scratchnet.fast.fastest import FastConvolution
 from scratchnet.fast.network import FastNetwork, runs
 
 GAPS = 1.08  # memory taken from the system / memory in arrays
+STRIP = 5 * 2**17  # entries: what ReLUs and pools need for the strip that a thread is at
+LIBRARIES = 15_000_000  # bytes: what Pillow, SciPy and threads take when first used
 
 
 def predicted_memory(network: FastNetwork, height: int, width: int, layers: Iterable[str]) -> int:
@@ -52,4 +54,5 @@ def predicted_memory(network: FastNetwork, height: int, width: int, layers: Iter
             below += prod(shapes[layer.name]) if layer.name in layers else 0
         x, x_wanted = y, run[-1].name in layers
     maps = max(maps, below + prod(x))
-    return round(GAPS * ((held + maps + work) * network.dtype.itemsize + caches))
+    work += STRIP * network.workspace.threads
+    return LIBRARIES + round(GAPS * ((held + maps + work) * network.dtype.itemsize + caches))

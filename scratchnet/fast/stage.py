@@ -2,14 +2,17 @@
 
 By themselves, the three layers write and read three maps. Here a convolution's rows are rectified
 and pooled while they are in a core's cache, and the only maps written are those that somebody
-wants: the last one, and the ReLU's if J looks at it. On the way back, ::
+wants: the last one, and the ReLU's if J looks at it. With z the convolution's output, ::
 
-    d = (g + unpool(dy)) · 1[x > 0]
+    a = max(z, 0),  y = pool(a)                     forward
+    dz = (g + unpool(dy)) · 1[z > 0]                backward
 
-is made for the rows that the convolution asks for, and nowhere else. g is the gradient of J's own
-terms at the ReLU, or 0; without a pool, dy is what came down, as it is.
+and dz is made for the rows that the convolution asks for, and nowhere else. g is the gradient of
+J's own terms at a, or 0; without a pool, dy is what came down, as it is. With a max pool and no g
+the mask need not be unpacked: unpool(dy) is not 0 at winners only, and z > 0 for a winner exactly
+where y > 0; windows where it is not are marked as stopped (`pooling`).
 
-The caches are those of the three layers, so that the layers can be walked back one by one as well.
+The caches are those of the three fast layers, so that they can be walked back one by one as well.
 """
 
 from dataclasses import dataclass
@@ -110,19 +113,19 @@ class _Onwards:
         shape = (rows.stop - rows.start, *self.shape[1:])
         return self.stage.relu.workspace.scratch.empty("edge", shape, self.dtype)
 
-    def done(self, rows: slice, y: np.ndarray) -> None:
+    def done(self, rows: slice, z: np.ndarray) -> None:
         """Rectify the rows where they are, and pool them."""
-        # a = max(x, 0)
-        self.bits[rows] = rectify(y, y, self.stage.relu.workspace.scratch)
+        # a = max(z, 0)
+        self.bits[rows] = rectify(z, z, self.stage.relu.workspace.scratch)
         if self.stage.pool:
-            self.stage.pool.pool_rows(y, rows, self.y, self.memory)
+            self.stage.pool.pool_rows(z, rows, self.y, self.memory)
             if self.memory is not None:
                 self.stage.pool.mark_stopped(rows, self.y, self.memory)
 
 
 @dataclass(frozen=True)
 class _GradientRows:
-    """The rows of ∂J/∂(convolution's output), made as they are asked for."""
+    """The rows of dz, made as they are asked for."""
 
     stage: Stage
     dy: np.ndarray
@@ -144,7 +147,7 @@ class _GradientRows:
         d[: inside.start - first] = 0
         d[inside.stop - first :] = 0
         part = room[before + rows.start - first :][: rows.stop - rows.start]
-        # d = (g + unpool(dy)) · 1[x > 0]
+        # dz = (g + unpool(dy)) · 1[z > 0]
         if isinstance(self.stage.pool, FastMaxPool) and self.g is None:
             self.stage.pool.unpool_rows(self.dy, self.caches[1], rows, part, stop=True)
         else:

@@ -29,7 +29,8 @@ Tiles of other sizes. 6×6 outputs take 64 multiplications, 1.78 an output inste
 rounding is three times as large, and where 6 does not divide the map's sides, more of the last
 tiles is wasted. A map of 16×16 has so few tiles that U, 36 numbers for 9 of the kernel, takes
 longer to read than to use: with tiles of 2×2 it is 16 numbers for 9, and there are 4
-multiplications an output, still fewer than 9. `fastest` chooses.
+multiplications an output, still fewer than 9. `fastest` chooses. (What is 6 and 36 here is then
+8 and 64, or 4 and 16. X and Y are tiles here, not patches; a is a row of a tile.)
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ import numpy as np
 
 from scratchnet.fast.strips import Outlet, Read, StripConvolution
 from scratchnet.fast.transforms import POINTS, TAPS, transform_matrices, turned_matrices
-from scratchnet.fast.workspace import cut
+from scratchnet.fast.workspace import cut, evenly
 from scratchnet.network.layer import Shape
 
 KEPT_KERNEL = 2**20  # entries of g: U is kept, whatever the map
@@ -54,6 +55,7 @@ KERNEL_STRIP = 2**14  # pairs of channels, of which U is made at a time
 # cache. No number here depends on how many threads there are: some processors round a product's
 # rows by how many there are.
 TILES_PER_STRIP = {2: 128, 4: 128, 6: 43}
+FEW_PAIRS = 64 * 64  # of channels: twice as many tiles of 6×6
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +149,12 @@ class WinogradConvolution(StripConvolution):
         """Return the size of what is kept of U, and what the strips computed at a time need."""
         H, W, C_in = shape
         C_out = self.bias.size
-        entries = len(POINTS[self.tile]) ** 2
+        points = len(POINTS[self.tile])
+        entries = points**2
         tile_rows, tile_cols, height = self._grid(H, W)
         tiles = min(tile_rows, self.workspace.threads * height) * tile_cols
         # V, M, and what is between the two axes of a transform
-        work = tiles * (entries * (C_in + C_out) + 6 * self.tile * max(C_in, C_out))
+        work = tiles * (entries * (C_in + C_out) + points * self.tile * max(C_in, C_out))
         U = entries * C_in * C_out
         if not self._keeps_kernel(H, W):
             return 0, U + work
@@ -160,8 +163,10 @@ class WinogradConvolution(StripConvolution):
     def _grid(self, H: int, W: int) -> tuple[int, int, int]:
         """Return the rows and columns of tiles in a map, and how many of the rows make a strip."""
         tile_rows, tile_cols = -(-H // self.tile), -(-W // self.tile)
-        tiles = TILES_PER_STRIP[self.tile]
-        if self.kernel[0, 0].size >= LARGE_MATRIX and tile_rows * tile_cols <= FEW_TILES:
+        tiles, pairs = TILES_PER_STRIP[self.tile], self.kernel[0, 0].size
+        if pairs <= FEW_PAIRS and self.tile == 6:
+            tiles *= 2
+        if pairs >= LARGE_MATRIX and tile_rows * tile_cols <= FEW_TILES:
             tiles = FEW_TILES
         return tile_rows, tile_cols, -(-tiles // tile_cols)
 
@@ -183,7 +188,7 @@ class WinogradConvolution(StripConvolution):
             self._transform_output(M, bias, A, rows, size, outlet)
 
         if tile_rows > height:
-            work.map(strip, cut(tile_rows, height))
+            work.map(strip, evenly(tile_rows, height))
             return
         # A small map and, mostly, a large U: each of its matrices should be read once, for all
         # tiles, by one thread.

@@ -10,7 +10,7 @@ Every network has a workspace of its own.
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 from scratchnet.fast.memory import Arena, Scratch
@@ -67,9 +67,9 @@ class Workspace:
         try:
             work()
         finally:
-            wait(others)
-        for other in others:
-            other.result()  # raises what was raised there
+            errors = [other.exception() for other in others]  # waits for them
+        for error in filter(None, errors):
+            raise error
         return results
 
     @cached_property
@@ -90,6 +90,25 @@ def cut(rows: int, height: int) -> list[slice]:
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
+
+
+def evenly(rows: int, height: int) -> list[slice]:
+    """Cut like `cut`, but into an even number of strips, so that two threads end together.
+
+    Where that number is odd, the last strip of full height is halved.
+
+    Examples
+    --------
+    >>> [s.stop - s.start for s in evenly(12, 4)], [s.stop - s.start for s in evenly(15, 4)]
+    ([4, 4, 2, 2], [4, 4, 4, 3])
+    """
+    strips = cut(rows, height)
+    if len(strips) % 2 == 0 or height == 1:
+        return strips
+    last = next(n for n in reversed(range(len(strips))) if strips[n].stop - strips[n].start > 1)
+    start, stop = strips[last].start, strips[last].stop
+    middle = (start + stop + 1) // 2
+    return [*strips[:last], slice(start, middle), slice(middle, stop), *strips[last + 1 :]]
 
 
 def map_strips(

@@ -1,11 +1,11 @@
 """Chapter 1: the network. A few kinds of layers, each with its forward and its backward pass.
 
-Every layer keeps the contract of `layer`::
+Every layer keeps the contract of `layer` (the Gram matrix's y is (C, C))::
 
     y, cache = layer.forward(x)      # x, y: (H, W, C), one picture at a time
     dx = layer.backward(dy, cache)   # dy = ∂J/∂y in, dx = ∂J/∂x out, shaped like y and x
 
-and these are all there are, in the order to read them:
+and these are all there are, and their chain, in the order to read them:
 
 =================  ====================================  ======================================
 module             forward                               backward
@@ -21,7 +21,8 @@ module             forward                               backward
 =================  ====================================  ======================================
 
 Last, `architecture`: which of them VGG is made of. Nothing here knows of losses, files or speed.
-``VGG.load(fast=False)`` runs these lines and no others.
+``VGG.load(fast=False)`` computes with these lines and no others (but for `blas`, which holds the
+matrix products to one thread).
 """
 
 from scratchnet.network.architecture import Parameters, kernel_shapes, vgg_layers

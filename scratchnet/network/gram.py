@@ -18,6 +18,8 @@ a_ijc is in Gram_kk′ both as its first factor (k = c) and as its second (k′ 
     ∂J/∂a_ijc = Σ_kk′ dGram_kk′ (δ_kc a_ijk′ + a_ijk δ_k′c)
               = Σ_k′ dGram_ck′ a_ijk′ + Σ_k dGram_kc a_ijk
 
+The second sum is entry (ij, c) of the product A dGram; the first, of A dGramᵀ. So ::
+
     dA = A (dGram + dGramᵀ)              for a symmetric dGram, 2 A dGram
 """
 

@@ -26,8 +26,10 @@ class Layer(Protocol):
     name : str
         Unique in its network.
     window : (size, stride, padding) or None
-        What one entry of y sees of x, along either axis: ``size`` rows, of which the first is row
-        i·stride − padding for row i of y. None for a layer that sees all positions.
+        What one entry of y sees of x: ``size`` rows, of which the first is row i·stride − padding
+        for row i of y; along columns likewise (for a kernel that is not square, the larger side).
+        None for a layer that sees all positions. It is there for `units.receptive_field`;
+        forward and backward do not use it.
     """
 
     name: str

@@ -38,7 +38,7 @@ class Network:
     Attributes
     ----------
     gram : Gram
-        The layer that makes a Gram matrix of any of its activations.
+        The layer that makes a Gram matrix of any of its activations (`FastNetwork` has its own).
     """
 
     def __init__(self, layers: Sequence[Layer], *, dtype: str = "float32"):

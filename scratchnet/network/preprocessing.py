@@ -28,11 +28,12 @@ class Preprocess:
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, None]:
         """Turn an RGB picture, (H, W, 3) in 0–255, to BGR minus the mean; nothing to cache."""
-        # The mean takes the picture's dtype so that float32 stays float32.
+        # y_ijk = x_ijc − mean_k; the mean takes the picture's dtype so that float32 stays float32.
         return x[..., ::-1] - np.asarray(MEAN_BGR, x.dtype), None
 
     def backward(self, dy: np.ndarray, cache: None) -> np.ndarray:
         """Bring the gradient back to RGB: dx = dy with its channels reversed."""
+        # dx_ijc = dy_ijk
         return dy[..., ::-1]
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:

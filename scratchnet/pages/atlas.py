@@ -1,9 +1,9 @@
 """The atlas of a network's units: one page to leaf through, in one file that needs no network.
 
 A layer has a card for each of some of its channels k. A card holds the image patches with the
-largest a_ijk (`units.strongest`) and beside each its deconvnet view, what of the patch the unit answered
-to. The page (``atlas.html`` beside this module) builds the cards from a record, JSON in the page
-itself, in which every image stands once ::
+largest a_ijk (`units.strongest`) and beside each its deconvnet view, what of the patch the unit
+answered to. The page (``atlas.html`` beside this module) builds the cards from a record, JSON in
+the page itself, in which every image stands once ::
 
     pictures   those that some patch comes from, each a JPEG; a patch is only a window on one:
                its box, and the mean colour where the box leaves the picture

@@ -1,6 +1,7 @@
 """L-BFGS: a descent that learns the curvature of J as it goes (Nocedal 1980).
 
-(H, s, y and ρ are this method's own letters: H is a matrix here, not a picture's height.)
+(H, s, y, ρ, α_i and β_i are this method's own letters: H is a matrix here, not a picture's height,
+and α and β weigh nothing.)
 
 Newton's method would step to where the gradient vanishes, if J were a parabola ::
 
@@ -22,23 +23,80 @@ Multiplied by g from the right, this unrolls into two loops over the pairs ::
     q ← H⁰ q
     i = oldest … newest:    β_i = ρ_i y_iᵀ q,     q ← q + (α_i − β_i) s_i
 
-and q is H g. Usually H⁰ is a multiple of 1. Ours is what `optimizers` found out about J: steep
-along fine detail, flat along broad shapes. With γ so large that H⁰ fits the newest pair best ::
+and q is H g. Usually H⁰ is a multiple of 1: J is taken to be equally steep in all directions. It is
+not. It is steep along fine waves and flat along broad ones (`optimizers.smooth`), and steeper in
+brightness than in hue. How steep, the pairs tell. Write a picture as cosine waves of three colours
+that do not correlate (`waves`), and let a *band* b be the waves of one colour and one octave of
+frequencies f. Within a band, J's second derivative is about |y_b| / |s_b|, lengths over all pairs,
+and its inverse is what H⁰ should be. Part of what is in y_b comes from other bands of s, though. So
+K is the geometric mean of that measured inverse and of f^−¼, which holds for most pictures ::
 
-    H⁰ q = γ DCT⁻¹(DCT(q) / √f)        γ = (s y) / (yᵀ DCT⁻¹(DCT(y) / √f))
+    K = √(|s_b| / |y_b| · f^−¼)
+    H⁰ q = γ waves⁻¹(K waves(q))            γ = sᵀy / (yᵀ waves⁻¹(K waves(y)))
 
-Each evaluation of J is a step. Where the picture overshot, so that J rises along s as steeply as
-it fell before, the step is taken back to where the slope g ᵀs, a straight line between its two
-values, is 0.
+where γ makes H⁰ fit the newest pair best.
+
+Each evaluation of J is a step. Where the picture overshot, so that J rises along s nearly as
+steeply as it fell before (0.9 times), the step is taken back to where the slope gᵀs, a straight
+line between its two values, is 0; the pair is learned from there.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from scratchnet.style.optimizers import State, in_pixels, smooth
+from scratchnet.style.optimizers import State, frequencies, in_pixels, smooth
 
 OVERSHOT = 0.9  # · the slope at the start of the step
+TINY = 1e-15  # of a band's length: one without any wave in it divides 1 by 1
+
+
+def waves(x: np.ndarray) -> np.ndarray:
+    """Write a picture (H, W, 3) as cosine waves of three colours; a rotation: lengths stay.
+
+    The colours are light, red against blue, and green against both: about those in which
+    photographs do not correlate.
+    """
+    from scipy.fft import dctn
+
+    red, green, blue = np.moveaxis(x, 2, 0)
+    colours = [
+        (red + green + blue) / 3**0.5,
+        (red - blue) / 2**0.5,
+        (red - 2 * green + blue) / 6**0.5,
+    ]
+    return dctn(np.stack(colours, axis=2), axes=(0, 1), norm="ortho")
+
+
+def picture(x: np.ndarray) -> np.ndarray:
+    """Undo `waves`, of which ``x`` is what it returned.
+
+    Examples
+    --------
+    >>> x = np.arange(12.0).reshape(2, 2, 3)
+    >>> np.allclose(picture(waves(x)), x)
+    True
+    """
+    from scipy.fft import idctn
+
+    light, red_blue, green = np.moveaxis(idctn(x, axes=(0, 1), norm="ortho"), 2, 0)
+    light, red_blue, green = light / 3**0.5, red_blue / 2**0.5, green / 6**0.5
+    return np.stack([light + red_blue + green, light - 2 * green, light - red_blue + green], axis=2)
+
+
+@lru_cache(maxsize=4)
+def octaves(H: int, W: int) -> np.ndarray:
+    """Return each wave's octave, counted from the broadest on, (H, W)."""
+    octave = np.rint(np.log2(frequencies(H, W))).astype(int)
+    return octave - octave.min()
+
+
+def band_squares(x: np.ndarray) -> np.ndarray:
+    """Return |x_b|², (octaves, 3): the sum of squares in each band of ``x``, waves (H, W, 3)."""
+    octave = octaves(*x.shape[:2]).ravel()
+    squares = np.square(x, dtype=np.float64).reshape(-1, 3)
+    return np.stack([np.bincount(octave, squares[:, k]) for k in range(3)], axis=1)
 
 
 def two_loops(g: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]], first_guess) -> np.ndarray:
@@ -95,19 +153,19 @@ class LBFGS:
     longest : float
         No step has a larger root mean square.
     smoothing : float
-        The exponent of f in H⁰, as in `optimizers.smooth`.
+        The exponent of f in the first step, as in `optimizers.smooth`, and in K².
     """
 
     pairs: int = 10
     learning_rate: float = 3.0
     longest: float = 30.0
-    smoothing: float = 0.5
+    smoothing: float = 0.25
 
     def start(self, image: np.ndarray, iterations: int) -> State:
         """Return the state before the first step: no pair is known.
 
         Later it holds the last ``image`` and ``gradient``, and the ``count`` pairs s0, y0, s1, y1,
-        …, the oldest first.
+        …, the oldest first, with the squares of their bands S0, Y0, …
         """
         return {"count": 0, "shortened": False, "scale": 0.0}
 
@@ -126,7 +184,7 @@ class LBFGS:
         # A factor before J changes no step; this one keeps a float32 gradient's squares finite.
         scale = float(state["scale"]) or float(np.abs(gradient).max()) or 1.0
         gradient = gradient / scale
-        pairs = [(state[f"s{n}"], state[f"y{n}"]) for n in range(int(state["count"]))]
+        pairs = [[state[f"{x}{n}"] for x in "sySY"] for n in range(int(state["count"]))]
         if "image" in state:
             s, y = image - state["image"], gradient - state["gradient"]
             before, now = _dot(state["gradient"], s), _dot(gradient, s)
@@ -137,25 +195,32 @@ class LBFGS:
             # Where clipping has turned a step uphill, the pairs are of no use any more.
             pairs = pairs if before < 0 else []
             if _dot(s, y) > 0:
-                pairs = [*pairs, (s, y)][-self.pairs :]
+                squares = [band_squares(waves(x)) for x in (s, y)]
+                pairs = [*pairs, [s, y, *squares]][-self.pairs :]
         # A pixel at its bound that J would push further takes no part: P H P g, P its projection.
         held = ((image <= 0) & (gradient > 0)) | ((image >= 255) & (gradient < 0))
         direction = self._direction(np.where(held, 0, gradient), pairs)
         # G ← clip(G − H g, 0, 255)
         moved = np.clip(image - np.where(held, 0, direction), 0, 255)
         known = {"count": len(pairs), "shortened": False, "scale": scale}
-        for n, (s, y) in enumerate(pairs):
-            known |= {f"s{n}": s, f"y{n}": y}
+        for n, pair in enumerate(pairs):
+            known |= {f"{x}{n}": part for x, part in zip("sySY", pair, strict=True)}
         return moved, {**known, "image": image, "gradient": gradient}
 
     def _direction(self, gradient: np.ndarray, pairs: list) -> np.ndarray:
         """Return H g, or what the first step is to be."""
         if not pairs:
             return self.learning_rate * in_pixels(smooth(gradient, self.smoothing))
-        s, y = pairs[-1]
-        # γ = (s y) / (yᵀ DCT⁻¹(DCT(y) / √f))
-        gamma = _dot(s, y) / _dot(y, smooth(y, self.smoothing))
-        # H⁰ q = γ DCT⁻¹(DCT(q) / √f)
-        direction = two_loops(gradient, pairs, lambda q: gamma * smooth(q, self.smoothing))
+        s, y, *_ = pairs[-1]
+        # K = √(|s_b| / |y_b| · f^−¼)
+        s_b, y_b = (np.sqrt(sum(pair[n] for pair in pairs)) + TINY for n in (2, 3))
+        size = gradient.shape[:2]
+        K = np.sqrt((s_b / y_b)[octaves(*size)] * frequencies(*size)[..., None] ** -self.smoothing)
+        K = K.astype(gradient.dtype)
+        # γ = sᵀy / (yᵀ waves⁻¹(K waves(y))); waves is a rotation
+        gamma = _dot(s, y) / float(np.sum(K * waves(y) ** 2))
+        # H⁰ q = γ waves⁻¹(K waves(q))
+        known = [(s, y) for s, y, *_ in pairs]
+        direction = two_loops(gradient, known, lambda q: gamma * picture(K * waves(q)))
         rms = np.sqrt(np.mean(np.square(direction)))
         return direction * min(1.0, self.longest / rms) if rms > 0 else direction

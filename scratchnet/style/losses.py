@@ -112,7 +112,7 @@ def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
     """
     down = image[1:] - image[:-1]  # (H−1, W, C)
     right = image[:, 1:] - image[:, :-1]  # (H, W−1, C)
-    # J = ½ Σ d²
+    # J = ½ Σ_ijk (x_{i+1,jk} − x_ijk)² + ½ Σ_ijk (x_{i,j+1,k} − x_ijk)²
     value = 0.5 * (np.sum(down**2) + np.sum(right**2))
     # ∂J/∂x_{i+1} = +d, ∂J/∂x_i = −d, summed
     dimage = np.zeros_like(image)

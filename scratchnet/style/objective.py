@@ -18,7 +18,7 @@ from scratchnet.style.terms import IMAGE, Loss, Size, Term
 
 
 class Evaluation(NamedTuple):
-    """J at one picture: the sum, its gradient (H, W, 3), and each term by name."""
+    """J at one picture, its gradient (H, W, 3), and each term's value, by term and layer."""
 
     loss: float
     gradient: np.ndarray
@@ -36,7 +36,7 @@ class StyleTransferObjective:
     size : (height, width)
         Of G.
     scale : float
-        That size by the final one.
+        The size of G divided by its final size: 1 at the last level.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class StyleTransferObjective:
 
     @property
     def layers(self) -> list[str]:
-        """The names of all layers of the network that J looks at, the deepest first."""
+        """The names of all layers of the network that J looks at, in the order of the walk back."""
         names = {layer for losses in self.losses.values() for layer in losses} - {IMAGE}
         return sorted(names, key=lambda name: self.network.depth([name]), reverse=True)
 
@@ -74,7 +74,7 @@ class StyleTransferObjective:
 
     @one_blas_thread
     def evaluate(self, image: np.ndarray) -> Evaluation:
-        """Return J, ∂J/∂G (J per grey level of 0–255, RGB), and each weighted term by name.
+        """Return J, ∂J/∂G (J per grey level of 0–255, RGB), and each weighted term's value.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class StyleTransferObjective:
         activations, caches = self.network.forward(image, self.layers)
         at_image = LayerGradients(self.losses, {IMAGE: image})
         at_layers = LayerGradients(self.losses, activations)
-        # ∂J/∂G = network.backward({l: g_l}) + g_image
+        # ∂J/∂G = network.backward({l: g_l}) + g_image; the walk back asks for g_l when it is there
         gradient = np.zeros_like(image)
         for g in at_image.values():
             gradient += g
@@ -106,8 +106,8 @@ class StyleTransferObjective:
 class LayerGradients(Mapping):
     """Layer name → g_l, the sum of the terms' gradients there, made when it is asked for.
 
-    Maps are large. So the walk back asks for g_l when it reaches layer l, and only then is g_l
-    made, of the activations that are let go of with it: once.
+    Maps are large. So g_l is made only when the walk back reaches layer l, and its activation is
+    then freed: each may be asked for once.
 
     Parameters
     ----------

@@ -74,6 +74,21 @@ class GradientDescent:
         return image - self.learning_rate * gradient, state
 
 
+def frequencies(H: int, W: int) -> np.ndarray:
+    """Return the frequency of each wave of the discrete cosine transform of a picture, (H, W).
+
+    ::
+
+        f_uv = √((u/H)² + (v/W)²)
+
+    in half waves a pixel, for the wave with u half waves over the height and v over the width.
+    The constant, f = 0, is given the lowest frequency that occurs, 1/max(H, W).
+    """
+    # f_uv = √((u/H)² + (v/W)²)
+    f = np.hypot(np.arange(H)[:, None] / H, np.arange(W) / W)
+    return np.maximum(f, 1 / max(H, W))
+
+
 def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     """Divide each spatial frequency f of a gradient by f^exponent.
 
@@ -82,13 +97,6 @@ def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     as a sum of cosine waves, from broad to fine; dividing each by a power of its frequency lets
     both move at their own pace. (Such a change of scales, known as preconditioning, still goes
     downhill, because every wave keeps its sign.) An exponent of 0 changes nothing.
-
-    ::
-
-        f_uv = √((u/H)² + (v/W)²)
-
-    in half waves a pixel, for the wave with u half waves over the height and v over the width.
-    The constant, f = 0, is given the lowest frequency that occurs, 1/max(H, W).
 
     Parameters
     ----------
@@ -101,10 +109,7 @@ def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     """
     from scipy.fft import dctn, idctn
 
-    H, W, _ = gradient.shape
-    # f_uv = √((u/H)² + (v/W)²)
-    f = np.hypot(np.arange(H)[:, None] / H, np.arange(W) / W)
-    f = np.maximum(f, 1 / max(H, W)).astype(gradient.dtype)
+    f = frequencies(*gradient.shape[:2]).astype(gradient.dtype)
     spectrum = dctn(gradient, axes=(0, 1), norm="ortho")
     return idctn(spectrum / f[:, :, None] ** exponent, axes=(0, 1), norm="ortho")
 
@@ -136,7 +141,7 @@ def linear_decay(t: int, iterations: int) -> float:
 
 @dataclass(frozen=True)
 class PixelDescent:
-    """Gradient descent with smoothing, steps in pixels, decay, momentum, clipping: the default.
+    """Gradient descent with smoothing, steps in pixels, decay, momentum, clipping.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""J is a sum of terms, and a term is a loss with what it compares to, its layers and its weight.
+"""J is a sum of terms, and a term is a loss with its target, layers and weight.
 
 From the notes, J(G) = α J_C(C, G) + β J_S(S, G). Here, with l running over layers and
-(H_l, W_l, C_l) the shape of an activation, M_l = H_l W_l ::
+(H_l, W_l, C_l) the shape of an activation, M_G and M_S the positions of a_G and a_S ::
 
     J(G) = content_weight · Σ_l w_l · content_loss(a_G, a_C) / (H_l W_l C_l)     `Content`
-         + style_weight   · Σ_l λ_l · style_loss(Gram(a_G)/M_l, Gram(a_S)/M_l)   `Style`
+         + style_weight   · Σ_l λ_l · style_loss(Gram(a_G)/M_G, Gram(a_S)/M_S)   `Style`
          + tv_weight      · √(L/256) · total_variation(G) / (H W)                `TotalVariation`
 
 with L the long side of G in pixels.
@@ -20,11 +20,11 @@ over entries and ours a mean: for relu4_2 of a 256-px picture, H W C is half a m
 α is content_weight / (H W C) of the content layer, and their β is style_weight.
 
 **Size.** The content and the style term are means over positions, so their balance stays the same
-at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image.) A mean of
-squared differences between *neighbours* does not: neighbours of a smaller picture are further
-apart. With each halving of a smooth picture it grows fourfold; in the photographs that come with
-this project, from 64 to 512 px, by 1.4 (their geometric mean), as 1/√L does. √(L/256) takes that
-back, so that the coarse levels of a transfer are not smoothed more than its last one.
+at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image.) Total
+variation does not: neighbours in a smaller picture are further apart. With each halving its mean
+grows fourfold in a smooth picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in the
+photographs that come with this project, as 1/√L does. √(L/256) takes that back, so that the coarse
+levels of a transfer are not smoothed more than its last one. At 256 px it is 1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -70,12 +70,13 @@ class Term(Protocol):
         size : (height, width)
             Of G.
         scale : float
-            That size by the final one: below 1 on the coarse levels of a transfer.
+            The size of G divided by its final size: below 1 on the coarse levels of a transfer.
 
         Returns
         -------
         losses : mapping
-            Layer name, or ``"image"`` → function a → (value, ∂value/∂a), weights included.
+            Layer name, or ``"image"`` → function a → (value, ∂value/∂a), weights included. ``a``
+            is shared with other terms, and must be left as it is.
         """
 
 
@@ -131,6 +132,10 @@ def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
 class Style:
     """style_weight · Σ_l λ_l · style_loss.
 
+    The derivative goes back the way that the value came, a → Gram → Gram/M → style_loss::
+
+        ∂J/∂Gram = ∂J/∂(Gram/M) / M,        and da from there by `network.gram`
+
     Parameters
     ----------
     image : ndarray, (H, W, 3)
@@ -159,10 +164,10 @@ class Style:
         image = resize_image(self.image, scaled_style(self.image.shape, scale))
         a_S, _ = network.forward(image, self.layers)
         losses = {}
-        for layer, weight in self.layers.items():
+        for layer, lam in self.layers.items():
             target = style_target(a_S.pop(layer), network.gram)
             losses[layer] = partial(
-                self.loss, target=target, weight=self.weight * weight, gram=network.gram
+                self.loss, target=target, weight=self.weight * lam, gram=network.gram
             )
         return losses
 

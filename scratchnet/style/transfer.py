@@ -1,14 +1,19 @@
 """The loop of a style transfer: evaluate J, step, repeat; and from coarse to fine.
 
 One iteration is four calls: `network.forward`, the terms, `network.backward` (these three are
-`objective.evaluate`) and `optimizer.step`.
+`objective.evaluate`, in which the walk back asks each term when it reaches its layer) and
+`optimizer.step`.
 
 Coarse to fine. A picture that starts as white noise at its full size keeps some of it: the
 deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
-goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, and
-each further size, twice as large, starts from the enlarged result of the one before and only
-has to add detail. The sizes before the last together cost a third of it (¼ + 1/16 + … of its
-pixels).
+goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, with
+half the steps. Each further size, twice as large, starts from the enlarged result of the one before
+and the detail of the content image that the smaller size could not show. With ↑ enlarging to the
+new size and ↓ shrinking to the old one::
+
+    G ← clip(↑G + C − ↑↓C, 0, 255)
+
+The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +24,9 @@ import numpy as np
 
 from scratchnet.files.images import resize_image
 from scratchnet.network.network import Network
+from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
-from scratchnet.style.optimizers import Optimizer, PixelDescent
+from scratchnet.style.optimizers import Optimizer
 from scratchnet.style.terms import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
@@ -38,8 +44,9 @@ SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own pa
 class Step(NamedTuple):
     """What a callback sees: one evaluation of J, and the picture it was evaluated at.
 
-    ``iteration`` counts evaluations from 0 (the start) through all sizes; ``progress`` is the
-    share of the whole work that is done with it, up to 1.
+    ``terms`` are the terms' values, by term and layer; ``iteration`` counts evaluations from 0 (the
+    start) through all sizes; ``progress`` is the share of the whole work that is done with it, up
+    to 1.
     """
 
     iteration: int
@@ -89,6 +96,26 @@ def coarse_to_fine_sizes(
     return sizes
 
 
+def steps_of(sizes: Sequence[tuple[int, int]], iterations: int) -> list[int]:
+    """Return the number of steps at each size: at the last ``iterations``, before it half as many.
+
+    Examples
+    --------
+    >>> steps_of([(48, 64), (96, 128), (192, 256)], 76)
+    [38, 38, 76]
+    """
+    return [-(-iterations // 2)] * (len(sizes) - 1) + [iterations]
+
+
+def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Return G at the size of the content image, with its detail; G itself if it has that size."""
+    if G.shape == content.shape:
+        return G
+    broad = resize_image(resize_image(content, G.shape[:2]), content.shape[:2])
+    # G ← clip(↑G + C − ↑↓C, 0, 255)
+    return np.clip(resize_image(G, content.shape[:2]) + content - broad, 0, 255)
+
+
 def descend(
     objective: StyleTransferObjective, G: np.ndarray, optimizer: Optimizer, iterations: int
 ) -> Iterator[tuple[np.ndarray, Evaluation]]:
@@ -108,7 +135,7 @@ def style_transfer(
     terms: Sequence[Term] | None = None,
     network: Network | None = None,
     init: str | np.ndarray = "random",
-    iterations: int = 100,
+    iterations: int = 76,
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
@@ -124,7 +151,8 @@ def style_transfer(
     Parameters
     ----------
     content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
-        RGB in 0–255. The result has the shape of the content image.
+        RGB in 0–255. The result has the shape of the content image, and begins each larger size
+        with its detail, whatever the terms.
     terms : sequence of Term, optional
         What J is the sum of. Without it, `terms.gatys_terms` of the two pictures and of the weights
         and layers below; with it, these and the style image are not used.
@@ -133,18 +161,18 @@ def style_transfer(
     init : ``"random"``, ``"content"`` or ndarray (H, W, 3)
         What G starts as: uniform noise (the notes' first step), the content image, or a picture.
     iterations : int
-        Steps at each size.
+        Steps at full size; half as many at each smaller one.
     content_weight, style_weight, tv_weight, content_layers, style_layers
         As `terms.gatys_terms` has them.
     optimizer : optional
-        Without one, `PixelDescent()`.
+        Without one, `LBFGS()`.
     coarse_to_fine : bool, optional
         Whether to start at a small size and double it; without it, only from noise.
     seed : int
         Of the noise. The same seed gives the same picture, byte for byte, on machines with the same
         processor and packages, whatever the number of threads.
     callback : callable, optional
-        Called with a `Step` at each evaluation of J: iterations + 1 times at each size.
+        Called with a `Step` at each evaluation of J: before the first step and after each one.
 
     Returns
     -------
@@ -172,17 +200,20 @@ def style_transfer(
             style_weight=style_weight,
             tv_weight=tv_weight,
         )
-    optimizer = PixelDescent() if optimizer is None else optimizer
+    optimizer = LBFGS() if optimizer is None else optimizer
     if iterations < 1:
         raise ValueError(f"got {iterations} iterations, wanted at least 1")
     if coarse_to_fine is None:
         coarse_to_fine = isinstance(init, str) and init == "random"
     sizes = coarse_to_fine_sizes(content.shape) if coarse_to_fine else [content.shape[:2]]
     G = _initial_image(init, content, sizes[0], seed).astype(network.dtype)
-    course = _Course((iterations + 1) * sum(map(prod, sizes)), callback)
-    for size in sizes:
+    steps = steps_of(sizes, iterations)
+    work = sum((n + 1) * prod(size) for n, size in zip(steps, sizes, strict=True))
+    course = _Course(work, callback)
+    for n, size in zip(steps, sizes, strict=True):
+        G = enlarged(G, resize_image(content, size))
         objective = StyleTransferObjective(network, terms, size, size[0] / content.shape[0])
-        G = course.level(descend(objective, resize_image(G, size), optimizer, iterations))
+        G = course.level(descend(objective, G, optimizer, n))
         if course.stopped:
             break
     return TransferResult(resize_image(G, content.shape[:2]), course.history, course.stopped)

@@ -83,6 +83,8 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
     """
     r, jump, p = 1, 1, 0
     for passed in network.layers[: network.depth([layer])]:
+        if passed.window is None:
+            raise ValueError(f"{passed.name} sees all positions, whatever the picture's size")
         n, s, q = passed.window
         p += q * jump
         r += (n - 1) * jump
