@@ -6,9 +6,10 @@ out), `transforms` and `winograd` (a quarter of the multiplications)::
 
     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
-`planes` (the first layer), `fastest` (which of them when), `relu`, `pooling` and `gram` (the plain
-layers by several threads), `stage` (a convolution with what is behind it, in one pass), `network`,
-`prediction` (how much memory that takes) and `proofs` (the checks of `checks`, on these layers).
+`products` (matrix products in pieces), `planes` (the first layer), `fastest` (which of them when),
+`relu`, `pooling` and `gram` (the plain layers by several threads), `stage` (a convolution with what
+is behind it, in one pass), `network`, `prediction` (how much memory that takes) and `proofs` (the
+checks of `checks`, on these layers).
 
 What saves memory: work arrays the size of a strip; maps that nobody asked for are never written;
 masks of a bit an entry; memory used again; and gradients of J's terms made only when the walk back

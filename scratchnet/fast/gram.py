@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scratchnet.fast.products import multiply
 from scratchnet.fast.workspace import Workspace, cut
 from scratchnet.network.gram import Gram
 
@@ -32,9 +33,11 @@ class FastGram(Gram):
         A = cache.reshape(-1, cache.shape[-1])  # (M, C)
         da = self.workspace.maps.empty(cache.shape, np.result_type(cache, dgram))
         dA = da.reshape(A.shape)
-        both = dgram + dgram.T
+        both = np.empty_like(dgram)
+        parts = cut(len(both), -(-len(both) // 2))
+        self.workspace.map(lambda s: np.add(dgram[s], dgram.T[s], out=both[s]), parts)
         # dA = A (dGram + dGramᵀ)
-        self.workspace.map(lambda s: np.matmul(A[s], both, out=dA[s]), self._strips(A))
+        self.workspace.map(lambda s: multiply(A[s], both, dA[s]), self._strips(A))
         return da
 
     @staticmethod

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from scratchnet.fast.products import multiply
 from scratchnet.fast.strips import Outlet, Read, StripConvolution
 from scratchnet.fast.workspace import cut
 from scratchnet.network.layer import Shape
@@ -41,7 +42,7 @@ class PlaneConvolution(StripConvolution):
             X[:-1].reshape(windows.shape)[:] = windows
             y = outlet.place(rows)
             # Y = Xᵀ Ω + b, with b as one more row of Ω
-            np.matmul(X.reshape(len(X), -1).T, omega_b, out=y.reshape(-1, C_out))
+            multiply(X.reshape(len(X), -1).T, omega_b, y.reshape(-1, C_out))
             outlet.done(rows, y)
 
         self.workspace.map(strip, self._strips(H, W))

@@ -29,7 +29,7 @@ def pool_max(x: np.ndarray, y: np.ndarray, switches: np.ndarray, scratch: Scratc
     a, b, c, d = (corner(x, u, v) for u, v in CORNERS)
     above = scratch.empty("mask", y.shape, BOOL)
     below = scratch.empty("below", y.shape, BOOL)
-    lower = scratch.empty("factor", y.shape, y.dtype)
+    lower = scratch.empty("V or factor", y.shape, y.dtype)
     # Two semifinals and a final; ">", not "≥": the first of equals stays the winner.
     np.greater(b, a, out=above)
     np.greater(d, c, out=below)
@@ -46,7 +46,7 @@ def pool_max(x: np.ndarray, y: np.ndarray, switches: np.ndarray, scratch: Scratc
 def unpool_max(dy: np.ndarray, switches: np.ndarray, dx: np.ndarray, scratch: Scratch) -> None:
     """Send each window's gradient to its winner."""
     won = scratch.empty("mask", dy.shape, BOOL)
-    factor = scratch.empty("factor", dy.shape, dy.dtype)
+    factor = scratch.empty("V or factor", dy.shape, dy.dtype)
     for n, (u, v) in enumerate(CORNERS):
         np.equal(switches, n, out=won)
         factor[:] = won  # converting first is faster than a product of two types

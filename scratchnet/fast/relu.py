@@ -33,7 +33,7 @@ def rectify(x: np.ndarray, out: np.ndarray, scratch: Scratch) -> np.ndarray:
 def gate(dy: np.ndarray, bits: np.ndarray, out: np.ndarray, scratch: Scratch) -> None:
     """Write dy · 1[x > 0] to ``out``, which may be ``dy``; ``bits`` is what `rectify` returned."""
     mask = np.unpackbits(bits, axis=1, count=dy[0].size).reshape(dy.shape)
-    factor = scratch.empty("factor", dy.shape, dy.dtype)
+    factor = scratch.empty("V or factor", dy.shape, dy.dtype)
     factor[:] = mask  # converting first is faster than a product of two types
     np.multiply(dy, factor, out=out)
 

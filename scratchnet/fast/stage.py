@@ -88,10 +88,10 @@ class Stage:
             From `forward`.
         """
         shape = caches[0]
-        dx = self.relu.workspace.maps.empty(shape, dy.dtype)
         rows = _GradientRows(self, dy, g, self.convolution.output_shape(shape), caches[1:])
-        self.convolution.backward_strips(rows, shape, dy.dtype, Into(dx))
-        return dx
+        outlet = Into(lambda: self.relu.workspace.maps.empty(shape, dy.dtype))
+        self.convolution.backward_strips(rows, shape, dy.dtype, outlet)
+        return outlet.y
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ done on rows that are in the cache anyway, and a map that nobody asked for is ne
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -31,11 +32,22 @@ class Outlet(Protocol):
         """Take the rows written to what `place` returned."""
 
 
-@dataclass(frozen=True)
 class Into:
-    """An outlet that is an array."""
+    """An outlet that is an array, made when the first rows come.
 
-    y: np.ndarray
+    By then the convolution has its own work arrays, and memory is filled with the larger ones first.
+    """
+
+    def __init__(self, empty: Callable[[], np.ndarray]):
+        self._empty, self._lock, self._y = empty, Lock(), None
+
+    @property
+    def y(self) -> np.ndarray:
+        """The array."""
+        with self._lock:
+            if self._y is None:
+                self._y = self._empty()
+        return self._y
 
     def place(self, rows: slice) -> np.ndarray:
         """Return a view of these rows."""
@@ -95,17 +107,18 @@ class StripConvolution(Convolution):
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, Shape]:
         """Convolve, as `Convolution.forward` does."""
-        y = self.workspace.maps.empty(self.output_shape(x.shape), x.dtype)
         x = np.ascontiguousarray(x)
-        self.forward_strips(partial(padded_rows, x), x.shape, x.dtype, Into(y))
-        return y, x.shape
+        shape = self.output_shape(x.shape)
+        outlet = Into(lambda: self.workspace.maps.empty(shape, x.dtype))
+        self.forward_strips(partial(padded_rows, x), x.shape, x.dtype, outlet)
+        return outlet.y, x.shape
 
     def backward(self, dy: np.ndarray, cache: Shape) -> np.ndarray:
         """Return ∂J/∂x, as `Convolution.backward` does."""
-        dx = self.workspace.maps.empty(cache, dy.dtype)
         dy = np.ascontiguousarray(dy)
-        self.backward_strips(partial(padded_rows, dy), cache, dy.dtype, Into(dx))
-        return dx
+        outlet = Into(lambda: self.workspace.maps.empty(cache, dy.dtype))
+        self.backward_strips(partial(padded_rows, dy), cache, dy.dtype, outlet)
+        return outlet.y
 
 
 @dataclass(frozen=True, eq=False)

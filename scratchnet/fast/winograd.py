@@ -39,6 +39,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from scratchnet.fast.products import column_pieces
 from scratchnet.fast.strips import Outlet, Read, StripConvolution
 from scratchnet.fast.transforms import POINTS, TAPS, transform_matrices, turned_matrices
 from scratchnet.fast.workspace import cut, evenly
@@ -50,6 +51,7 @@ KEPT_MAP = 40 * 40  # positions: U is kept, whatever the kernel
 LARGE_MATRIX, FEW_TILES = 2**15, 256  # entries of U's matrices; tiles: together in one strip
 FAR_MATRIX = 2**16  # entries: of U's matrices, larger ones are rarely still in a core's cache
 LINE = 16  # entries of a line of the cache
+ALL = slice(None)
 KERNEL_STRIP = 2**14  # pairs of channels, of which U is made at a time
 # Tiles in a strip, by their size: with fewer, products are slower; with more, a strip leaves the
 # cache. No number here depends on how many threads there are: some processors round a product's
@@ -181,10 +183,11 @@ class WinogradConvolution(StripConvolution):
 
         def strip(rows: slice):
             n = rows.stop - rows.start
-            V = work.scratch.empty("V", batk(n, C), dtype)
+            # V lies where the factors of a ReLU or a pool were: nobody needs both.
+            V = work.scratch.empty("V or factor", batk(n, C), dtype)
             M = work.scratch.empty("M", batk(n, C_out), dtype)
             self._transform_input(read, size[1], rows, B, V)
-            _products(V, U, M)
+            self._products(V, U, M)
             self._transform_output(M, bias, A, rows, size, outlet)
 
         if tile_rows > height:
@@ -196,7 +199,7 @@ class WinogradConvolution(StripConvolution):
         M = work.maps.empty(batk(tile_rows, C_out), dtype)
         parts = cut(tile_rows, -(-tile_rows // 4))
         work.map(lambda rows: self._transform_input(read, size[1], rows, B, V[:, :, rows]), parts)
-        work.map(lambda ba: _products(V, U, M, ba), cut(len(U), len(B)))
+        work.map(lambda ba: self._products(V, U, M, ba), cut(len(U), len(B)))
         work.map(
             lambda rows: self._transform_output(M[:, :, rows], bias, A, rows, size, outlet), parts
         )
@@ -205,13 +208,15 @@ class WinogradConvolution(StripConvolution):
         """Set V = Bᵀ d B for some rows of tiles."""
         n, cols, C = V.shape[2:]
         d = read(self.tile * rows.start - 1, self.tile * rows.stop + 1)
-        s = d.strides
-        d = np.ndarray((n, len(B), W * C), d.dtype, d, 0, (self.tile * s[0], s[0], d.itemsize))
+        k = column_pieces(W, len(B) * len(B) * C)
+        rows_of_tiles, s = (n, k, len(B), W * C // k), d.strides
+        strides = self.tile * s[0], s[0] // k, s[0], d.itemsize
+        d = np.ndarray(rows_of_tiles, d.dtype, d, 0, strides)
         # Bᵀ d, along the rows' axis, before the tiles' columns are cut out
         R = self.workspace.scratch.empty("rows", (n, len(B), cols * self.tile + 2, C), V.dtype)
         R[:, :, 0] = 0
         R[:, :, W + 1 :] = 0
-        np.matmul(B.T, d, out=R[:, :, 1 : W + 1].reshape(n, len(B), W * C))
+        np.matmul(B.T, d, out=R[:, :, 1 : W + 1].reshape(n, len(B), k, -1).transpose(0, 2, 1, 3))
         # (Bᵀ d) B, along the columns' axis: a product for each row a of each tile, (b, k)
         s = R.strides
         tiles = n, len(B), cols, len(B), C
@@ -229,29 +234,31 @@ class WinogradConvolution(StripConvolution):
         S = self.workspace.scratch.empty("rows", (n, len(A), cols, self.tile, C), M.dtype)
         np.matmul(A.T, M.transpose(2, 1, 3, 0, 4), out=S)
         # Aᵀ (M A), along the rows' axis
-        S = S.reshape(n, len(A), -1)[:, :, : W * C]
+        k = column_pieces(W, len(A) * self.tile * C)
+        S = S.reshape(n, len(A), -1)[:, :, : W * C].reshape(n, len(A), k, -1).transpose(0, 2, 1, 3)
         rows = slice(self.tile * rows.start, min(self.tile * rows.stop, H))
         y = outlet.place(rows)
         if len(y) == n * self.tile:
-            np.matmul(A.T, S, out=y.reshape(n, self.tile, W * C))
+            np.matmul(A.T, S, out=y.reshape(n, self.tile, k, -1).transpose(0, 2, 1, 3))
         else:  # the last tiles reach over the map's end
-            y[:] = np.matmul(A.T, S).reshape(-1, W, C)[: len(y)]
+            whole = np.matmul(A.T, S).transpose(0, 2, 1, 3)
+            y[:] = whole.reshape(-1, W, C)[: len(y)]
         outlet.done(rows, y)
 
-
-def _products(V: np.ndarray, U: np.ndarray, M: np.ndarray, ba: slice = np.s_[:]) -> None:
-    """Set M_batk′ = Σ_k V_batk U_bakk′, or some of these products."""
-    V, M = (part.reshape(len(U), -1, part.shape[-1])[ba] for part in (V, M))
-    U = U[ba]
-    if U[0].size < FAR_MATRIX:
-        np.matmul(V, U, out=M)
-        return
-    turned_over = U.strides[1] < U.strides[2]
-    for V_ba, U_ba, M_ba in zip(V, U, M, strict=True):
-        # A product reads a few numbers of each row at a time. In the order in which they lie, one
-        # number a line of the cache, is a faster way to get them out of memory.
-        U_ba.ravel("K")[::LINE].max()
-        if turned_over:  # (V U)ᵀ = Uᵀ Vᵀ, where Uᵀ lies in memory as it is read
-            M_ba[:] = (U_ba.T @ V_ba.T).T
-        else:
-            np.matmul(V_ba, U_ba, out=M_ba)
+    def _products(self, V: np.ndarray, U: np.ndarray, M: np.ndarray, ba: slice = ALL) -> None:
+        """Set M_batk′ = Σ_k V_batk U_bakk′, or some of these products."""
+        V, M = (part.reshape(len(U), -1, part.shape[-1])[ba] for part in (V, M))
+        U = U[ba]
+        if U[0].size < FAR_MATRIX:
+            np.matmul(V, U, out=M)
+            return
+        turned_over = U.strides[1] < U.strides[2]
+        for V_ba, U_ba, M_ba in zip(V, U, M, strict=True):
+            # A product reads a few numbers of each row at a time. In the order in which they lie,
+            # one number a line of the cache, is a faster way to get them out of memory.
+            U_ba.ravel("K")[::LINE].max()
+            if turned_over:  # (V U)ᵀ = Uᵀ Vᵀ, where Uᵀ lies in memory as it is read
+                room = self.workspace.scratch.empty("turned", M_ba.T.shape, M_ba.dtype)
+                M_ba[:] = np.matmul(U_ba.T, V_ba.T, out=room).T
+            else:
+                np.matmul(V_ba, U_ba, out=M_ba)
