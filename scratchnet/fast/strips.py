@@ -35,7 +35,7 @@ class Outlet(Protocol):
 class Into:
     """An outlet that is an array, made when the first rows come.
 
-    By then the convolution has its own work arrays, and memory is filled with the larger ones first.
+    By then the convolution has its own work arrays: memory is filled with the larger ones first.
     """
 
     def __init__(self, empty: Callable[[], np.ndarray]):
