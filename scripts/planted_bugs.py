@@ -33,7 +33,7 @@ class Bug(NamedTuple):
 
 LAYER_TEST = {"test": "test_layers.py", "by_gradients": False}
 LOSS_TEST = {"test": "test_losses.py", "by_gradients": False}
-NETWORK_TEST = {"test": "test_network.py", "by_gradients": False}
+NETWORK_TEST = {"test": "test_fast_network.py", "by_gradients": False}
 
 
 CONVOLUTION, POOLING = "network/convolution.py", "network/pooling.py"

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import ROOT, load_script
 
+pytestmark = pytest.mark.slow
 bugs = load_script("planted_bugs")
 HARMLESS = [  # edits that change nothing: without them, a copy that can't run would count as caught
     bugs.Bug(f"none-{test}", "nothing", bugs.RELU, "dy * cache", "dy * cache", test)

@@ -68,7 +68,7 @@ def openblas():
     "core",
     [
         "Haswell",
-        "SkylakeX",
+        pytest.param("SkylakeX", marks=pytest.mark.slow),
         pytest.param("Zen", marks=pytest.mark.slow),
         pytest.param("Sandybridge", marks=pytest.mark.slow),
     ],
