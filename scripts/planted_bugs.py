@@ -149,7 +149,7 @@ BUGS = [
         "            if layer.name not in gradients:\n"
         "                da = layer.backward(da, cache)\n"),
     Bug("weight-on-value-only", "the content weight scales J, but not its gradient",
-        TERMS, "weight / a_G.size * da", "1 / a_G.size * da"),
+        TERMS, "da *= weight / a_G.size", "da *= 1 / a_G.size"),
     Bug("content-style-overwritten", "a layer in both lists keeps only its style gradient",
         OBJECTIVE, "g = da if g is None else g + da", "g = da"),
     Bug("tv-gradient-forgotten", "the total variation has a value, but no gradient",

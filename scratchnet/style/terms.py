@@ -110,8 +110,9 @@ class Content:
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
         """Compute a_C at each layer."""
         a_C, _ = network.forward(resize_image(self.image, size), self.layers)
+        # Copies: they are kept for the whole descent, and a network may use its own memory again.
         return {
-            layer: partial(self.loss, a_C=a_C[layer], weight=self.weight * w)
+            layer: partial(self.loss, a_C=a_C[layer].copy(), weight=self.weight * w)
             for layer, w in self.layers.items()
         }
 
@@ -119,7 +120,8 @@ class Content:
     def loss(a_G: np.ndarray, a_C: np.ndarray, weight: float) -> tuple[float, np.ndarray]:
         """Return weight · content_loss / (H W C), and its gradient."""
         value, da = content_loss(a_G, a_C)
-        return weight / a_G.size * value, weight / a_G.size * da
+        da *= weight / a_G.size
+        return weight / a_G.size * value, da
 
 
 def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
