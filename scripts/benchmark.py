@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from command_line import Parser, peak_memory
 
+CHECKOUT = Path(__file__).absolute().parents[1]
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("PyTorch", "scratchnet")
 # Both programs are to use all cores: these would keep PyTorch, or SciPy beside it, from that.
@@ -152,9 +154,13 @@ def work(program: str, size: int) -> None:
 class Worker:
     """One program at one size, in a process of its own."""
 
-    def __init__(self, program: str, size: int):
-        command = [sys.executable, __file__, "--worker", program, "--sizes", str(size)]
+    def __init__(self, program: str, size: int, checkout: Path = CHECKOUT, told: bool = False):
+        script = checkout / "scripts" / "benchmark.py"
+        command = [sys.executable, str(script), "--worker", program, "--sizes", str(size)]
         environment = {key: value for key, value in os.environ.items() if key not in THREADS}
+        environment["PYTHONPATH"] = str(checkout)
+        if told:  # what README asked of every program up to 0.1.0
+            environment["OPENBLAS_NUM_THREADS"] = "1"
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, text=True, env=environment
@@ -192,6 +198,35 @@ def compare(size: int, rounds: int, bar) -> dict[str, np.ndarray]:
         result = {program: np.array(times) for program, times in seconds.items()}
         memory = {f"{program} memory": worker.ask("memory") for program, worker in workers.items()}
     return result | memory
+
+
+def change_table(before: Path, sizes: list[int], rounds: int, bar) -> str:
+    """Return the table of this checkout beside another one, in turns, in Markdown."""
+    lines = [
+        "| px | before, ms (min, median) | now | now / before "
+        "| not told OPENBLAS_NUM_THREADS=1 / told | memory: now / before |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size in sizes:
+        kinds = [(before.absolute(), True), (CHECKOUT, True), (CHECKOUT, False)]
+        with ExitStack() as stack:
+            workers = [stack.enter_context(Worker("scratchnet", size, *kind)) for kind in kinds]
+            for worker in workers:
+                for _ in range(2):
+                    worker.ask("evaluate")
+            times = []
+            for _ in range(rounds):
+                times.append([worker.ask("evaluate") for worker in workers])
+                bar.update()
+            memory = [worker.ask("memory") for worker in workers]
+        low, middle = np.min(times, axis=0), np.median(times, axis=0)
+        ms = [f"{1e3 * a:.0f}, {1e3 * b:.0f}" for a, b in zip(low, middle, strict=True)]
+        change, told = (f"{low[n] / low[m]:.3f}, {middle[n] / middle[m]:.3f}" for n, m in
+                        ((1, 0), (2, 1)))  # fmt: skip
+        lines.append(
+            f"| {size}² | {ms[0]} | {ms[1]} | **{change}** | {told} | {memory[1] / memory[0]:.3f} |"
+        )
+    return "\n".join(lines)
 
 
 def iteration_table(results: dict[int, dict]) -> str:
@@ -305,6 +340,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 512, 1024], metavar="PX")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="turns of each program")
     parser.add_argument("--only", choices=("iterations", "layers", "quality"), help="one table")
+    parser.add_argument(
+        "--before", type=Path, metavar="CHECKOUT", help="compare with another checkout instead"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/benchmark"), metavar="DIR")
     parser.add_argument("--worker", choices=PROGRAMS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -315,6 +353,12 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.worker:
         work(arguments.worker, arguments.sizes[0])
+        return 0
+    if arguments.before:
+        from tqdm import tqdm
+
+        with tqdm(total=len(arguments.sizes) * arguments.rounds) as bar:
+            print(change_table(arguments.before, arguments.sizes, arguments.rounds, bar))
         return 0
     try:
         import torch
