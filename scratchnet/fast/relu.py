@@ -15,6 +15,12 @@ from scratchnet.network.relu import ReLU
 BOOL = np.dtype(bool)
 
 
+def room_for_mask(shape: tuple[int, int, int]) -> np.ndarray:
+    """Return room for the packed mask of a map (H, W, C)."""
+    H, W, C = shape
+    return np.empty((H, -(-W * C // 8)), np.uint8)
+
+
 def rectify(x: np.ndarray, out: np.ndarray, scratch: Scratch) -> np.ndarray:
     """Write max(x, 0) to ``out``, which may be ``x``; return the packed mask 1[x > 0].
 
@@ -47,7 +53,7 @@ class FastReLU(ReLU):
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rectify ``x``, as `ReLU.forward` does."""
         y = self.workspace.maps.empty(x.shape, x.dtype)
-        bits = np.empty((len(x), -(-x[0].size // 8)), np.uint8)
+        bits = room_for_mask(x.shape)
 
         def strip(rows: slice):
             bits[rows] = rectify(x[rows], y[rows], self.workspace.scratch)

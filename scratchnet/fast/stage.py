@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from scratchnet.fast.pooling import FastAveragePool, FastMaxPool
-from scratchnet.fast.relu import FastReLU, gate, rectify
+from scratchnet.fast.relu import FastReLU, gate, rectify, room_for_mask
 from scratchnet.fast.strips import Into, StripConvolution, padded_rows
 from scratchnet.network.layer import Shape
 
@@ -64,7 +64,7 @@ class Stage:
         x = np.ascontiguousarray(x)
         shape, maps = self.convolution.output_shape(x.shape), self.relu.workspace.maps
         a = maps.empty(shape, x.dtype) if keep or not self.pool else None
-        bits = np.empty((shape[0], -(-shape[1] * shape[2] // 8)), np.uint8)
+        bits = room_for_mask(shape)
         y = memory = None
         if self.pool:
             y = maps.empty(self.pool.output_shape(shape), x.dtype)
