@@ -18,7 +18,12 @@ from scratchnet.fast.relu import FastReLU
 from scratchnet.fast.strips import WholeConvolution
 from scratchnet.fast.winograd import WinogradConvolution
 from scratchnet.fast.workspace import Workspace
-from scratchnet.network.convolution import Convolution, col2im, im2col
+from scratchnet.network.convolution import (
+    Convolution,
+    col2im,
+    convolution_by_definition,
+    im2col,
+)
 from scratchnet.network.gram import Gram
 from scratchnet.network.pooling import AveragePool, MaxPool
 from scratchnet.network.preprocessing import Preprocess
@@ -71,6 +76,41 @@ def test_convolution_equals_scipy(rng, size, stride, padding):
         )
         expected = expected[::stride, ::stride]
         assert np.abs(y[:, :, k_out] - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 3)])
+def test_convolution_equals_its_definition(rng, size, stride, padding):
+    x = rng.standard_normal((6, 5, 2))
+    kernel, bias = rng.standard_normal((*size, 2, 3)), rng.standard_normal(3)
+    y, _ = Convolution(kernel, bias, stride, padding).forward(x)
+    expected = convolution_by_definition(x, kernel, bias, stride, padding)
+    assert y.shape == expected.shape
+    assert np.abs(y - expected).max() <= 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_going_back_is_a_convolution_with_the_kernel_turned_and_its_channels_exchanged(
+    rng, padding
+):
+    kernel = rng.standard_normal((3, 3, 2, 4))
+    layer = Convolution(kernel, np.zeros(4), padding=padding)
+    y, cache = layer.forward(rng.standard_normal((6, 5, 2)))
+    dy = rng.standard_normal(y.shape)
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    expected = convolution_by_definition(dy, turned, np.zeros(2), padding=3 - 1 - padding)
+    dx = layer.backward(dy, cache)
+    assert np.abs(dx - expected).max() <= 1e-13 * np.abs(expected).max()
+    # and, entry by entry, dx_mnk = Σ_uvk′ dy[m + p − u, n + p − v, k′] · w_uvkk′
+    H, W, _ = dy.shape
+    for m, n, k in np.ndindex(dx.shape):
+        total = 0
+        for u, v, k_ in np.ndindex(3, 3, 4):
+            i, j = m + padding - u, n + padding - v
+            if 0 <= i < H and 0 <= j < W:
+                total += dy[i, j, k_] * kernel[u, v, k, k_]
+        assert abs(dx[m, n, k] - total) <= 1e-12
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-13), (np.float32, 1e-6)])
@@ -265,6 +305,13 @@ def test_fast_convolution_equals_the_plain_one(kind, size, dtype, bound, rng):
     assert fast.dtype == dtype and same(fast, y, bound) and fast_cache == cache
     dx = layer.backward(dy.astype(dtype), fast_cache)
     assert dx.dtype == dtype and same(dx, plain.backward(dy, cache), bound)
+
+
+@pytest.mark.parametrize("kind", FAST)
+def test_fast_convolution_equals_the_definition(kind, rng):
+    kernel, bias = rng.standard_normal((3, 3, 3, 4)), rng.standard_normal(4)
+    x = rng.standard_normal((7, 6, 3))
+    assert same(kind(kernel, bias).forward(x)[0], convolution_by_definition(x, kernel, bias), 1e-13)
 
 
 @pytest.mark.parametrize("kind", FAST)

@@ -26,7 +26,12 @@ matrix products to one thread).
 """
 
 from scratchnet.network.architecture import Parameters, kernel_shapes, vgg_layers
-from scratchnet.network.convolution import Convolution, col2im, im2col
+from scratchnet.network.convolution import (
+    Convolution,
+    col2im,
+    convolution_by_definition,
+    im2col,
+)
 from scratchnet.network.gram import Gram
 from scratchnet.network.layer import Layer, Shape
 from scratchnet.network.network import Network
@@ -47,6 +52,7 @@ __all__ = [
     "ReLU",
     "Shape",
     "col2im",
+    "convolution_by_definition",
     "im2col",
     "kernel_shapes",
     "vgg_layers",
