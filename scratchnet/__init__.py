@@ -34,11 +34,13 @@ Data flows one way round::
 Read the folders in this order; each one's introduction says in which order to read its modules:
 
 1. `network`: the layers, each with its forward and its backward pass, and their chain.
-2. `style`: losses, terms, J, optimizers, the loop. Then `checks`: every derivative, proved.
+2. `style`: losses, terms, J, optimizers, the loop. Then `checks`: every derivative, held against a
+   measured one. And `training`: where weights come from, in small.
 3. `units`: what the network has learned.
 4. `fast`: the same numbers up to rounding, faster. No other chapter imports it, but through `vgg`.
 
-`files` reads and writes pictures and weights, `pages` makes figures; `vgg` joins the network, its
+`exercises` asks you to write the backward passes yourself, and checks them. `files` reads and
+writes pictures and weights, `pages` makes figures; `vgg` joins the network, its
 trained weights and, unless told otherwise, chapter 4; `blas` holds NumPy's matrix products to one
 thread, so that the bytes do not depend on how many there are.
 """

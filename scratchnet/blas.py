@@ -1,13 +1,13 @@
 """BLAS, which does NumPy's matrix products, on one thread while this package computes.
 
-Two reasons. *The same bytes*: BLAS cuts a product into as many parts as it has threads, and on
-some processors a sum is rounded differently in parts of another shape; on one thread, a product
-depends on its factors only. *Speed*: the fast layers share their work among threads of their own,
-and BLAS's would take turns with them on the same cores.
+There are two reasons. *The same bytes*: BLAS cuts a product into as many parts as it has threads,
+and on some processors a sum is rounded differently in parts of another shape; on one thread, a
+product depends on its factors only. *Speed*: the fast layers share their work among threads of
+their own, and BLAS's would compete with them for the same cores.
 
-So whatever promises its bytes says ``with one_blas_thread:`` or stands under
-``@one_blas_thread``. BLAS has one number of threads for the whole process: the first who comes in
-sets it to 1, the last who goes out sets it back, whichever Python threads they are.
+So a function whose result must be the same bytes each time uses ``with one_blas_thread:`` or
+``@one_blas_thread``. BLAS has one number of threads for the whole process. Among all Python threads
+that are inside at once, the first to enter sets it to 1, and the last to leave sets it back.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ class _OneBlasThread(ContextDecorator):
 
                 self._pools = ThreadpoolController()
             except ImportError:
-                pass  # correct all the same
+                pass  # still right, but the last bits may depend on the number of threads
 
     def __enter__(self):
         with self._lock:

@@ -5,10 +5,14 @@ how much each fires by itself; and which channels and pairs make up most of the 
 --content and --style. Every channel is shown by its strongest patches (--images, scanned if need
 be) and by where it fires. Saves two figures (…_pairs.png, …_loss.png) and the tables (….md). Both
 pictures are looked at in the size of the scan; scripts/transfer.py weighs five layers.
+
+--shuffle shows, in seconds, why the Gram matrix is style: one figure (…_shuffled.png) of the style
+picture's channels and their Gram matrix, before and after all positions have been shuffled.
 """
 
 import argparse
 import sys
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +43,12 @@ from scratchnet.units.correlation import (
     together,
     without_repeats,
 )
-from scratchnet.units.scan.settings import read_picture, working_size
+from scratchnet.units.scan import settings
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures
 LISTED = 20  # rows of a table
 OFTEN = 0.05  # of the positions: a channel that fires at fewer is in no pair of the first table
+LOUDEST, MAPS, ENTRY = 32, 4, 7  # channels and maps of --shuffle; px of a Gram matrix's entry
 CAPTIONS = {
     "pairs": (
         "The strongest patches of either channel; where it fires in the picture; where both do. "
@@ -60,6 +65,12 @@ CAPTIONS = {
         "style loss adds what there is too little of, and takes away what there is too much of. (A "
         "channel is drawn once only; the table has all.)"
     ),
+    "shuffled": (
+        "Left: where four channels fire. Right: the Gram matrix of 32 that fire most, each beside "
+        "a partner; the brighter, the more two fire together. One permutation of all positions "
+        "destroys the picture, but the matrix adds up the same products. If each channel has its "
+        "own, all fire as before, but no longer together: what stays is the diagonal, and chance."
+    ),
 }
 
 
@@ -74,6 +85,8 @@ def parse_arguments() -> argparse.Namespace:
         help="the picture whose style loss against it is taken apart")
     add("--layer", default="relu3_1", metavar="NAME", help="a ReLU, such as relu2_1")
     add("--pairs", type=positive, default=6, metavar="N", help="how many pairs to draw")
+    add("--shuffle", action="store_true",
+        help="only draw what shuffling all positions does to the Gram matrix; needs no scan")
     add("--output", type=Path, default=None, metavar="FILE",
         help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md")
     add_scan_flags(parser, "--patches", "outputs/top_patches_LAYER.h5", without=("layers",))
@@ -83,7 +96,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
     layer, outputs = arguments.layer, Path("outputs")
     arguments.layers = (layer,)
-    name = f"{arguments.content.stem}_{arguments.style.stem}_{layer}.md"
+    content = "" if arguments.shuffle else f"{arguments.content.stem}_"
+    name = f"{content}{arguments.style.stem}_{layer}.md"
     arguments.output = arguments.output or outputs / name
     arguments.patches = arguments.patches.with_name(arguments.patches.name.replace("LAYER", layer))
     return arguments
@@ -155,6 +169,36 @@ def much(D: np.ndarray, pair: Pair) -> str:
     return "little" if D[pair.k, pair.k_] < 0 else "much"
 
 
+def grey(numbers: np.ndarray, full: float, times: int) -> np.ndarray:
+    """Show a table of numbers from black, 0, to white, ``full``."""
+    light = np.float32(255) * np.minimum(numbers / (full or 1), 1)
+    return enlarge(np.repeat(light[:, :, None], 3, axis=2), times)
+
+
+def shuffled_panels(a: np.ndarray) -> list[Panel]:
+    """Return maps and their Gram matrix: as they are, shuffled alike, and shuffled one by one."""
+    gram, A, rng = gram_matrix(a), a.reshape(-1, a.shape[2]), np.random.default_rng(0)
+    loudest = np.argsort(-gram.diagonal(), kind="stable")[:LOUDEST]
+    strength = pair_strength(gram)[np.ix_(loudest, loudest)]
+    pairs = without_repeats(largest_pairs(strength, LOUDEST**2, with_itself=False))
+    order = [loudest[k] for pair in pairs for k in (pair.k, pair.k_)]
+    full = gram[np.ix_(order, order)][np.triu_indices(len(order), 1)].max()
+    panels = []
+    for title, version in [
+        ("As painted", A),
+        ("The positions of all channels shuffled alike", rng.permutation(A)),
+        ("Each channel shuffled by itself", rng.permuted(A, axis=0)),
+    ]:
+        maps = version.reshape(a.shape)
+        times = ceil(LOUDEST * ENTRY / len(maps))
+        shown = [grey(maps[:, :, k], brightest(a[:, :, k]), times) for k in order[:MAPS]]
+        shown.append(grey(gram_matrix(maps)[np.ix_(order, order)], full, ENTRY))
+        change = np.abs(gram_matrix(maps) - gram).max() / gram.max()
+        line = f"The Gram matrix changes by {change:.1g} of its largest entry at most."
+        panels.append(Panel(title, [line] if version is not A else [], row(shown, GAP)))
+    return panels
+
+
 def table(head: list[str], rows: list[list]) -> str:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
@@ -192,14 +236,33 @@ def tables(arguments, strong: list[Pair], share, adding: list[Pair], contributio
     )
 
 
+def save_figure(arguments: argparse.Namespace, kind: str, panels: list[Panel]) -> None:
+    """Save a figure beside the tables."""
+    path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
+    save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
+    print(f"saved    {path}")
+
+
+def run_shuffle(arguments: argparse.Namespace) -> None:
+    """Draw the figure of --shuffle."""
+    size = getattr(arguments, "size", settings.ScanSettings.size)
+    style = settings.working_picture(arguments.style, size)
+    a, _ = VGG.load(arguments.weights).forward(style, [arguments.layer])
+    panels = shuffled_panels(a[arguments.layer].astype(np.float64))
+    save_figure(arguments, "shuffled", panels)
+    print(*(f"{panel.title}. {panel.lines[0]}" for panel in panels[1:]), sep="\n")
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Scan if need be, measure and draw."""
     check_ending("--output", arguments.output, ".md")
     make_room(arguments.output)
-    content, style = (read_picture(path) for path in (arguments.content, arguments.style))
+    if arguments.shuffle:
+        return run_shuffle(arguments)
+    content, style = (settings.read_picture(path) for path in (arguments.content, arguments.style))
     top = run_scan(arguments)
     content, style = (
-        resize_image(image, working_size(image.shape, top.settings.size))
+        resize_image(image, settings.working_size(image.shape, top.settings.size))
         for image in (content, style)
     )
     network, layer = VGG.load(arguments.weights), arguments.layer
@@ -216,19 +279,11 @@ def run(arguments: argparse.Namespace) -> None:
     adding = contribution_pairs(contributions, len(D) ** 2)
 
     channels = Channels(top, layer, Pictures(top, arguments.images))
-    drawn = without_repeats(strong)[: arguments.pairs]
+    drawn, most = (without_repeats(pairs)[: arguments.pairs] for pairs in (strong, adding))
     whole = Panel(arguments.style.stem, [], style)
-    figures = {
-        "pairs": [whole, *pair_panels(drawn, channels, style, a_S)],
-        "loss": loss_panels(
-            without_repeats(adding)[: arguments.pairs], channels, (content, style), (a_C, a_S), D
-        ),
-    }  # fmt: skip
-    for kind, panels in figures.items():
-        if panels:
-            path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
-            save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
-            print(f"saved    {path}")
+    save_figure(arguments, "pairs", [whole, *pair_panels(drawn, channels, style, a_S)])
+    if most:
+        save_figure(arguments, "loss", loss_panels(most, channels, (content, style), (a_C, a_S), D))
     text = tables(arguments, strong[:LISTED], share, adding[:LISTED], contributions, D)
     with replacing(arguments.output) as path:
         path.write_text(text + "\n", encoding="utf-8")

@@ -1,8 +1,9 @@
 """The classic mistakes of hand-written backpropagation, as edits of this package's source.
 
-Each `Bug` replaces one piece of text in one module. `plant` copies the package, makes the edit
-there and leaves the original alone; ``check_gradients.py --bug NAME`` and the test suite then
-show that the copy is caught.
+Those that can be made in an exercise are in `scratchnet.exercises.mistakes`, the others here. Each
+`Bug` replaces one piece of text in one module. `plant` copies the package, makes the edit there and
+leaves the original alone; ``check_gradients.py --bug NAME`` and the test suite then show that the
+copy is caught.
 """
 
 import os
@@ -11,8 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import scratchnet
+from scratchnet.exercises.catalogue import EXERCISES
+from scratchnet.exercises.mistakes import MISTAKES
 
 PACKAGE = Path(scratchnet.__file__).parent
+
+
+def module_file(exercise: str) -> str:
+    """Return where the code of an exercise is, within the package."""
+    return "/".join(EXERCISES[exercise].module.split(".")[1:]) + ".py"
 
 
 class Bug(NamedTuple):
@@ -34,44 +42,34 @@ class Bug(NamedTuple):
 LAYER_TEST = {"test": "test_layers.py", "by_gradients": False}
 LOSS_TEST = {"test": "test_losses.py", "by_gradients": False}
 NETWORK_TEST = {"test": "test_fast_network.py", "by_gradients": False}
+OPTIMIZER_TEST = {"test": "test_optimizers.py", "by_gradients": False}
+UNIT_TEST = {"test": "test_deconvnet.py", "by_gradients": False}
 
-
-CONVOLUTION, POOLING = "network/convolution.py", "network/pooling.py"
-RELU, PREPROCESSING = "network/relu.py", "network/preprocessing.py"
-GRAM, NETWORK = "network/gram.py", "network/network.py"
-LOSSES, TERMS, OBJECTIVE = "style/losses.py", "style/terms.py", "style/objective.py"
+CONVOLUTION, RELU, NETWORK = "network/convolution.py", "network/relu.py", "network/network.py"
+TERMS, OBJECTIVE = "style/terms.py", "style/objective.py"
 TRANSFORMS, WINOGRAD, PLANES = "fast/transforms.py", "fast/winograd.py", "fast/planes.py"
-FAST_RELU, FAST_POOLING = "fast/relu.py", "fast/pooling.py"
-FAST_GRAM, STAGE, FAST_NETWORK = "fast/gram.py", "fast/stage.py", "fast/network.py"
+FAST_POOLING, FAST_GRAM, STAGE = "fast/pooling.py", "fast/gram.py", "fast/stage.py"
 UNITS, FIELDS, CORRELATION = (
     "units/strongest.py", "units/receptive_field.py", "units/correlation.py",
 )  # fmt: skip
 DECONVNET, OCCLUSION = "units/deconvnet.py", "units/occlusion.py"
 
+# Mistakes of the exercises that no gradient check can see, and the test files that do.
+SEEN_BY = {
+    "relu-mask-at-zero": LAYER_TEST,
+    "pool-last-of-ties": LAYER_TEST,
+    "mean-in-rgb-order": LAYER_TEST,
+    "bias-forgotten": LAYER_TEST,
+    **dict.fromkeys((m.name for m in MISTAKES["momentum"]), OPTIMIZER_TEST),
+    **dict.fromkeys((m.name for n in ("deconvnet", "guided") for m in MISTAKES[n]), UNIT_TEST),
+}
 BUGS = [
-    Bug("kernel-not-rotated", "going back, the kernel is applied in the wrong order",
-        CONVOLUTION, "+= patches[:, :, u, v]", "+= patches[:, :, kh - 1 - u, kw - 1 - v]"),
-    Bug("channel-axes-not-swapped", "the kernel's matrix goes back untransposed",
-        CONVOLUTION, "@ self.omega.T", "@ self.omega.reshape(self.omega.T.shape)"),
-    Bug("overlap-not-added", "a pixel in several patches keeps only the last patch's gradient",
-        CONVOLUTION, "+= patches[:, :, u, v]", "= patches[:, :, u, v]"),
-    Bug("padding-kept", "the padding is cut off at the wrong side",
-        CONVOLUTION, "x[padding : padding + H, padding : padding + W]", "x[:H, :W]"),
-    Bug("patch-transposed", "rows and columns of a patch change places",
-        CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 4, 3, 2)"),
-    Bug("channels-before-taps", "patches are laid out channel by channel, the kernel is not",
-        CONVOLUTION, ".transpose(0, 1, 3, 4, 2)", ".transpose(0, 1, 2, 3, 4)"),
-    Bug("bias-forgotten", "the bias is not added",
-        CONVOLUTION, "@ self.omega + self.bias", "@ self.omega"),
-    Bug("stride-forgotten-back", "col2im steps by one pixel whatever the stride",
-        CONVOLUTION, "x[u : u + stride * rows : stride, v : v + stride * cols : stride]",
-        "x[u : u + rows, v : v + cols]"),
+    *(
+        Bug(m.name, m.what, module_file(exercise), m.right, m.wrong, **SEEN_BY.get(m.name, {}))
+        for exercise, mistakes in MISTAKES.items() for m in mistakes
+    ),
     Bug("output-size", "the output is one row and column short",
         CONVOLUTION, "// stride + 1", "// stride"),
-    Bug("bias-gradient-mean", "the bias's gradient is a mean instead of a sum",
-        CONVOLUTION, "dY.sum(axis=0)", "dY.mean(axis=0)"),
-    Bug("kernel-gradient-transposed", "the kernel's gradient is dYᵀX with its axes never swapped",
-        CONVOLUTION, "self.patches(x).T @ dY", "dY.T @ self.patches(x)"),
     Bug("winograd-kernel-not-transposed", "Winograd's products go back with the kernel as it is",
         WINOGRAD, "U = self.U_transposed", "U = self.U.reshape(U.shape)"),
     Bug("winograd-kernel-not-turned", "Winograd goes back with the matrices of the way forward",
@@ -89,56 +87,10 @@ BUGS = [
     Bug("planes-tap-reversed", "in the first layer, taps of the kernel go back in the wrong order",
         PLANES, "P[first : first + C_in, 2 - u : 2 - u + n]",
         "P[first : first + C_in, u : u + n]"),
-    Bug("relu-mask-wrong-side", "the ReLU lets gradients through where its input was negative",
-        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x < 0"),
-    Bug("relu-mask-at-zero", "the ReLU has a gradient at 0, where it claims none",
-        RELU, "np.maximum(x, 0), x > 0", "np.maximum(x, 0), x >= 0", **LAYER_TEST),
-    Bug("relu-mask-forgotten", "the ReLU passes every gradient on",
-        RELU, "return dy * cache", "return dy"),
-    Bug("relu-mask-of-gradient", "the mask is taken from the gradient, not from the input",
-        RELU, "return dy * cache", "return dy * (dy > 0)"),
-    Bug("pool-wrong-winner", "max pooling sends its gradient to the corner after the winner",
-        POOLING, "switches == n", "switches == (n + 1) % 4"),
-    Bug("pool-all-winners", "max pooling sends its gradient to all four corners",
-        POOLING, "switches == n", "switches < 4"),
-    Bug("pool-last-of-ties", "of equals in max pooling the last wins, not the first",
-        POOLING, "(corners.argmax(axis=0), x.shape)",
-        "(3 - corners[::-1].argmax(axis=0), x.shape)", **LAYER_TEST),
-    Bug("pool-corners-swapped", "rows and columns of the corners change places going back",
-        POOLING, "corner(dx, u, v)[:] = dy * (switches == n)",
-        "corner(dx, v, u)[:] = dy * (switches == n)"),
-    Bug("average-not-divided", "average pooling hands the whole gradient to each corner",
-        POOLING, "corner(dx, u, v)[:] = dy / 4", "corner(dx, u, v)[:] = dy"),
-    Bug("average-of-two", "average pooling divides by 2",
-        POOLING, "for u, v in CORNERS) / 4", "for u, v in CORNERS) / 2"),
-    Bug("bgr-not-undone", "the gradient arrives in BGR, not in RGB",
-        PREPROCESSING, "return dy[..., ::-1]", "return dy"),
-    Bug("bgr-forgotten", "the network is fed RGB",
-        PREPROCESSING, "x[..., ::-1] -", "x -"),
-    Bug("mean-in-rgb-order", "the mean is subtracted in RGB order",
-        PREPROCESSING, "MEAN_BGR, x.dtype)", "MEAN_BGR[::-1], x.dtype)", **LAYER_TEST),
-    Bug("gram-factor-2", "the Gram matrix's factor of 2 is forgotten",
-        GRAM, "A @ (dgram + dgram.T)", "A @ dgram"),
-    Bug("gram-one-side", "only the first factor of the Gram matrix is differentiated",
-        GRAM, "A @ (dgram + dgram.T)", "A @ (dgram + dgram)"),
-    Bug("gram-transposed", "which positions look alike, not which channels fire together",
-        GRAM, "return A.T @ A, a", "return A @ A.T, a"),
-    Bug("gram-reshape-order", "channels and positions are mixed by a reshape",
-        GRAM, "A = a.reshape(-1, a.shape[-1])", "A = a.reshape(a.shape[-1], -1).T"),
-    Bug("content-sign", "the content gradient points away from the content",
-        LOSSES, "da = a_G - a_C", "da = a_C - a_G"),
-    Bug("content-half", "the ½ of the content loss is forgotten",
-        LOSSES, "return 0.5 * np.sum(da**2), da", "return np.sum(da**2), da"),
     Bug("style-positions", "the style gradient is not divided by the positions",
         TERMS, "weight / M * dgram", "weight * dgram"),
-    Bug("style-normalisation", "the style loss is divided by 2C² instead of 4C²",
-        LOSSES, "np.sum(D**2) / (4 * C**2)", "np.sum(D**2) / (2 * C**2)"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
         TERMS, "return total / (a.shape[0] * a.shape[1])", "return total", **LOSS_TEST),
-    Bug("tv-one-sided", "a difference's gradient reaches only one of its two pixels",
-        LOSSES, "    dimage[:-1] -= down\n", ""),
-    Bug("tv-wrapped", "horizontal differences act on rows",
-        LOSSES, "dimage[:, 1:] += right", "dimage[:, :-1] += right"),
     Bug("gradients-not-summed", "where two gradients meet, the one from above is lost",
         NETWORK, "da = gradients[layer.name] + da", "da = gradients[layer.name]"),
     Bug("own-gradient-lost", "where two gradients meet, the layer's own one is lost",
@@ -172,7 +124,7 @@ BUGS = [
     Bug("field-padding-in-units", "padding is counted in units of its layer, not in pixels",
         FIELDS, "p += q * jump", "p += q", "test_receptive_field.py", by_gradients=False),
     Bug("field-jump-too-early", "a pool's own window is counted with the jump that comes after it",
-        FIELDS, "        r += (n - 1) * jump\n        jump *= s\n",
+        FIELDS, "        r += (n - 1) * jump\n        # jump ← jump·s\n        jump *= s\n",
         "        jump *= s\n        r += (n - 1) * jump\n", "test_receptive_field.py",
         by_gradients=False),
     Bug("patches-overlap", "of one picture, only the very same position is struck out",
@@ -183,13 +135,9 @@ BUGS = [
     Bug("crop-corner-swapped", "at a border, the cut-out piece is put into the wrong corner",
         UNITS, "start = rows.start - top, cols.start - left",
         "start = cols.start - left, rows.start - top", "test_units.py", by_gradients=False),
-    Bug("deconvnet-masked", "the deconvnet's rule is guided backpropagation's",
-        DECONVNET, '"deconvnet": lambda relu, g, cache: np.maximum(g, 0)',
-        '"deconvnet": lambda relu, g, cache: relu.backward(np.maximum(g, 0), cache)',
-        "test_deconvnet.py", by_gradients=False),
     Bug("deconvnet-crop-unaligned", "a crop begins where the field does, and pools cut other pairs",
-        DECONVNET, "max(0, top // j * j), max(0, left // j * j)", "max(0, top), max(0, left)",
-        "test_deconvnet.py", by_gradients=False),
+        DECONVNET, "max(0, top // jump * jump), max(0, left // jump * jump)",
+        "max(0, top), max(0, left)", "test_deconvnet.py", by_gradients=False),
     Bug("occlusion-not-taken-back", "a covered square stays covered",
         OCCLUSION, "covered = part.copy()", "covered = part", "test_occlusion.py",
         by_gradients=False),

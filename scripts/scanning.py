@@ -306,7 +306,7 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
 def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Run; a mistake gives one line and exit code 2, and what was scanned is not lost."""
     name = Path(sys.argv[0]).stem
-    # Who ends the process in good manners gets what Ctrl-C gets.
+    # SIGTERM is treated like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(arguments)

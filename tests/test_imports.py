@@ -57,10 +57,12 @@ def test_there_is_something_to_read():
         ("files", {"network"}),
         ("fast", {"blas", "network", "checks"}),  # checks: for `fast.proofs` alone, see below
         ("style", {"blas", "network", "files", "vgg"}),
-        ("checks", {"network", "style"}),
+        ("training", {"blas", "network"}),
+        ("checks", {"network", "style", "training"}),
         ("vgg", {"network", "files", "fast"}),
         ("units", {"network", "files", "style", "vgg"}),
         ("pages", {"network", "files", "units"}),
+        ("exercises", {"network", "style", "checks", "units"}),
     ],
 )
 def test_chapters_know_no_others(folder, allowed):
@@ -68,8 +70,8 @@ def test_chapters_know_no_others(folder, allowed):
 
 
 def test_every_chapter_is_in_the_list():
-    listed = {"", "blas", "network", "files", "fast", "style", "checks", "vgg", "units", "pages"}
-    assert {chapter(name) for name in MODULES} == listed
+    listed = "blas network files fast style training checks vgg units pages exercises".split()
+    assert {chapter(name) for name in MODULES} == {"", *listed}
 
 
 def test_only_the_join_knows_both_the_book_and_the_engine():

@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
-from conftest import make_tiny_network
 
-from scratchnet import Content, Gram, Style, StyleTransferObjective, gram_matrix, style_target
+from scratchnet import (
+    Content,
+    Gram,
+    Network,
+    Style,
+    StyleTransferObjective,
+    gatys_terms,
+    gram_matrix,
+    style_target,
+)
+from scratchnet.network.relu import ReLU
 from scratchnet.style.losses import content_loss, style_loss, total_variation
-from scratchnet.style.terms import IMAGE
 
 
 def test_content_loss_by_hand():
@@ -166,18 +174,11 @@ def test_published_style_cost(exercise):
     assert abs(style_loss(style_target(a_G), style_target(a_S))[0] - 9.19028) < 1e-5
 
 
-class Constant:
-    """A term that is the same number whatever the picture."""
-
-    def __init__(self, name, value):
-        self.name, self.value = name, value
-
-    def prepare(self, network, size, scale):
-        return {IMAGE: lambda image: (self.value, np.zeros_like(image))}
-
-
 def test_published_total_cost():
-    # α J_content + β J_style with α = 10, β = 40, J_content = 0.2 and J_style = 0.8 is 34
-    terms = [Constant("content", 10 * 0.2), Constant("style", 40 * 0.8)]
-    objective = StyleTransferObjective(make_tiny_network(), terms, (3, 2))
-    assert objective.evaluate(np.zeros((3, 2, 3))).loss == 34
+    # α = 10, β = 40, J_content = 0.2 and J_style = 0.8 make 34. For these costs, one pixel and a
+    # network that passes it on: J_content = ½·1.2 / 3 entries, J_style = (√28.8)² / (4·3²).
+    G, C, S = (np.sqrt([[[square, 0, 0]]]) for square in (1.2, 0, 1.2 + 28.8**0.5))
+    layers = {"content_layers": {"relu": 1.0}, "style_layers": {"relu": 1.0}}
+    terms = gatys_terms(C, S, **layers, content_weight=10, style_weight=40, tv_weight=0)
+    objective = StyleTransferObjective(Network([ReLU("relu")], dtype="float64"), terms, (1, 1))
+    assert objective.evaluate(G).loss == pytest.approx(34, rel=1e-14)

@@ -191,6 +191,23 @@ def test_two_loops_are_scipys_inverse(rng):
         assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_two_loops_are_the_update_of_a_dense_matrix(m, rng):
+    """H g, and H y = s, with the update as the module's docstring has it."""
+    A, H, one = bowl(rng), np.diag(rng.uniform(0.5, 2, 6)), np.eye(6)
+    steps = rng.standard_normal((m, 6))
+    pairs = [(s, A @ s) for s in steps]
+    first_guess = H.copy()
+    for s, y in pairs:
+        rho = 1 / (y @ s)
+        left, right = one - rho * np.outer(s, y), one - rho * np.outer(y, s)
+        H = left @ H @ right + rho * np.outer(s, s)
+    x = rng.standard_normal(6)
+    for g, expected in [(x, H @ x), (y, s)]:
+        found = two_loops(g, pairs, lambda q: first_guess @ q)
+        assert np.abs(found - expected).max() <= 1e-10 * np.abs(expected).max()
+
+
 def test_two_loops_start_from_the_first_guess(rng):
     g = rng.standard_normal((4, 5, 3))
     assert np.array_equal(two_loops(g, [], lambda q: smooth(q, 0.5)), smooth(g, 0.5))

@@ -1,5 +1,6 @@
 """The README can't drift: its commands are run by .ci/run, and here compared with the code."""
 
+import ast
 import configparser
 import re
 import subprocess
@@ -88,6 +89,62 @@ def test_every_flag_named_is_known(script):
     for command in re.findall(rf"scripts/{script}\.py(.*)", "".join(BLOCKS)):
         for flag in re.findall(r"--[\w-]+", command):
             assert flag in help_text, flag
+
+
+def definition(path, name):
+    """Return the syntax tree of a function, class or method in a file."""
+    node = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for part in name.split("."):
+        node = next(n for n in node.body if getattr(n, "name", "") == part)
+    return node
+
+
+def lines_of(text):
+    """Return the rows of the tables in a part of the README, cell by cell."""
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
+def test_the_reading_path_has_seven_stops_of_a_few_lines():
+    path = README.split("Then seven stops")[1].split("\n\n")[1]
+    stops = lines_of(path)[1:]
+    assert [stop[0] for stop in stops] == list("1234567")
+    for _, read, question, answer in stops:
+        name, file = re.search(r"\[`([\w.]+)`\]\((\S+)\)", read).groups()
+        node = definition(file, name)
+        assert 15 <= node.end_lineno - node.lineno + 1 <= 50, name
+        assert question.endswith("?") and answer.startswith("`python scripts/")
+
+
+def test_every_equation_has_its_line_and_its_proof():
+    part = README.split("### Every equation")[1].split("### Are they right")[0]
+    rows = [row for row in lines_of(part) if row[0] != "equation"]
+    assert len(rows) >= 25
+    for equation, where, proof, seen in rows:
+        file, name = where.strip("`").split(":")
+        test, test_name = proof.strip("`").split("::")
+        assert definition(file, name) and definition(test, test_name), equation
+        assert seen.startswith("`python scripts/"), equation
+
+
+def test_every_command_in_the_tables_is_known():
+    """Scripts, their flags, and the names that they take."""
+    commands = re.findall(r"`python scripts/(\w+)\.py([^`]*)`", README)
+    assert len(commands) > 20
+    exercises = load_script("exercise").EXERCISES
+    for script, arguments in set(commands):
+        path = ROOT / "scripts" / f"{script}.py"
+        assert path.exists(), script
+        source = path.read_text(encoding="utf-8")
+        for flag in re.findall(r"--[\w-]+", arguments):
+            assert f'"{flag}"' in source, (script, flag)
+        if script == "exercise" and arguments.strip() and "--" not in arguments:
+            assert arguments.strip() in exercises
+
+
+def test_the_number_of_exercises_is_the_right_one():
+    words = re.search(r"lists (\w+) exercises", README).group(1)
+    assert int(words) == len(load_script("exercise").EXERCISES)
 
 
 def test_bugs_named_are_planted():

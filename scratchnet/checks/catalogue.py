@@ -1,12 +1,12 @@
-"""Every derivative of chapters 1 and 2, and how it is proved. (Chapter 4's: `fast.proofs`.)
+"""Every derivative of chapters 1 and 2, and how it is checked. (Chapter 4's: `fast.proofs`.)
 
 `check_operations` goes through the layers and losses on small random arrays in float64, entry
 by entry. `check_chain` takes a whole network and a real picture, and checks ∂J/∂G, through
-every layer, along random directions. Each yields one `GradientReport` a check; nothing is
-raised, so that a table can be shown.
+every layer, along random directions. Both yield a `GradientReport` for each check and raise
+nothing, so that a table can be shown.
 
-Bounds: 1e-7 for smooth operations, 1e-6 for those with kinks (ReLU, max pooling), 1e-12 where a
-complex step applies, 1e-13 for ⟨Ax, y⟩ = ⟨x, Aᵀy⟩, which linear operations must satisfy.
+Bounds of the relative errors (`numerical`): 1e-7 for smooth operations, 1e-6 for those with kinks
+(ReLU, max pooling), 1e-12 where a complex step applies, 1e-13 for ⟨Ax, y⟩ = ⟨x, Aᵀy⟩.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,12 @@ from scratchnet.checks.numerical import (
     direction_check,
     gradient_check,
 )
-from scratchnet.network.convolution import Convolution, col2im, im2col
+from scratchnet.network.convolution import (
+    Convolution,
+    col2im,
+    convolution_by_definition,
+    im2col,
+)
 from scratchnet.network.gram import Gram
 from scratchnet.network.layer import Layer, Shape
 from scratchnet.network.network import Network
@@ -40,6 +45,7 @@ from scratchnet.style.terms import (
     gatys_terms,
     style_target,
 )
+from scratchnet.training import cross_entropy
 
 SMOOTH, KINKED, COMPLEX, ADJOINT = 1e-7, 1e-6, 1e-12, 1e-13
 
@@ -59,7 +65,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
     yield from check_kinked(ReLU(), (4, 5, 3), rng)
     yield from check_kinked(MaxPool(), (5, 6, 3), rng)
     yield from check_gram(Gram(), rng)
-    yield from check_parameters(rng)
+    yield from check_definition(rng)
     yield from check_losses(rng)
 
 
@@ -115,26 +121,26 @@ def check_gram(layer: Layer, rng: np.random.Generator) -> Iterator[GradientRepor
     )  # fmt: skip
 
 
-def check_parameters(rng: np.random.Generator) -> Iterator[GradientReport]:
-    """Check a convolution's gradients by its kernel and its bias."""
+def check_definition(rng: np.random.Generator) -> Iterator[GradientReport]:
+    """Check a convolution's three derivatives against its definition, the loops."""
     layer = random_convolution(rng, (3, 2, 2, 3), stride=2)
     x = rng.standard_normal((6, 5, 2))
     dy = rng.standard_normal(layer.output_shape(x.shape))
+    kernel, bias = layer.kernel, layer.bias
     dkernel, dbias = layer.parameter_gradients(dy, x)
 
-    def by_kernel(kernel):
-        return np.sum(Convolution(kernel, layer.bias, 2, 1).forward(x)[0] * dy), None
-
-    def by_bias(bias):
-        return np.sum(Convolution(layer.kernel, bias, 2, 1).forward(x)[0] * dy), None
+    def by_definition(x=x, kernel=kernel, bias=bias):
+        return np.sum(convolution_by_definition(x, kernel, bias, stride=2) * dy), None
 
     for argument, function, values, gradient in [
-        ("kernel", by_kernel, layer.kernel, dkernel),
-        ("bias", by_bias, layer.bias, dbias),
+        ("x", lambda x: by_definition(x=x), x, layer.backward(dy, x.shape)),
+        ("kernel", lambda kernel: by_definition(kernel=kernel), kernel, dkernel),
+        ("bias", lambda bias: by_definition(bias=bias), bias, dbias),
     ]:
         yield gradient_check(
-            function, values, gradient, operation=describe(layer), argument=argument, bound=SMOOTH
-        )
+            function, values, gradient, operation="convolution_by_definition",
+            argument=argument, bound=SMOOTH,
+        )  # fmt: skip
 
 
 def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
@@ -142,6 +148,7 @@ def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
     a, a_C, a_S = (rng.standard_normal(shape) for shape in [(3, 4, 5), (3, 4, 5), (4, 2, 5)])
     gram, target = style_target(a), style_target(a_S)
     image = rng.standard_normal((4, 5, 3))
+    scores = rng.standard_normal(5)
     for operation, loss, x, gradient in [
         ("content_loss", lambda x: content_loss(x, a_C)[0], a, content_loss(a, a_C)[1]),
         ("style_loss", lambda x: style_loss(x, target)[0], gram, style_loss(gram, target)[1]),
@@ -151,9 +158,11 @@ def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
         ("total_variation", lambda x: total_variation(x)[0], image, total_variation(image)[1]),
         ("TotalVariation", lambda x: TotalVariation().loss(x)[0], image,
          TotalVariation().loss(image)[1]),
+        ("cross_entropy", lambda x: cross_entropy(x, 2)[0], scores, cross_entropy(scores, 2)[1]),
     ]:  # fmt: skip
         function = _smooth(loss)
-        argument = "gram" if x is gram else "image" if x is image else "a"
+        names = [(gram, "gram"), (image, "image"), (scores, "scores"), (a, "a")]
+        argument = next(name for array, name in names if x is array)
         yield gradient_check(
             function, x, gradient, operation=operation, argument=argument, bound=SMOOTH
         )

@@ -1,26 +1,38 @@
 """Is a derivative that was worked out by hand the right one?
 
-A derivative along a direction d can be measured without knowing it:
-
-Central difference, for any function, good to about h² (and exact for quadratics, up to
-rounding)::
+A derivative along a direction d can be measured without knowing it. A central difference serves
+any function; it is good to about h², and exact for quadratics (both up to rounding)::
 
     f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h
 
-Complex step (Squire & Trapp 1998; i is √−1 here), for functions that are smooth and take complex
-numbers. There is no difference in it to lose digits, so h can be tiny and the result is exact::
+A complex step (Squire & Trapp 1998; i is √−1 here) serves functions that are smooth and take
+complex numbers. f(x + i·h·d) is f(x) + i·h·f′(x; d) − …, so no difference is needed that would
+lose digits: h can be tiny, and the result is exact up to rounding ::
 
-    f(x + i·h·d) = f(x) + i·h·f′(x; d) − …      ⇒      f′(x; d) ≈ Im f(x + i·h·d) / h
+    f′(x; d) ≈ Im f(x + i·h·d) / h
 
-The derivative by hand must agree: f′(x; d) = Σ gradient · d. With d one unit vector after the
-other, that checks a gradient entry by entry; with a random d, a whole chain at once.
+The derivative by hand must agree: f′(x; d) = Σ gradient · d. With one entry of d 1 and the others
+0, that checks one entry of a gradient; with a random d, a whole chain at once. It agrees if this is
+small, where typical is the root mean square of all entries of the gradient: a difference's rounding
+error is as large for a small entry as for a large one ::
 
-Kinks. A ReLU at 0 or a tie in max pooling has no derivative, and a difference taken across such
+    error = |analytic − numeric| / max(|analytic|, |numeric|, typical)
+
+**Kinks.** A ReLU at 0 or a tie in max pooling has no derivative, and a difference taken across such
 a point measures nothing. So a function under check also returns its *pattern*: whatever tells
-on which side of its kinks it is (a mask, the switches). A difference counts only where the
-pattern at both its ends is the pattern at x. Otherwise the step is made smaller, and if that
-does not help (x lies on the kink), a one-sided difference is taken on the side that x belongs
-to. How often that was needed is in the report; where even that is impossible the check fails.
+on which side of its kinks it is (a mask, the switches). A difference counts only if the pattern at
+both its ends is the pattern at x. Otherwise the step is made smaller, and if that does not help (x
+lies on the kink), the difference is taken on one side, the one that x belongs to, with s = h or −h.
+This one, too, is exact for quadratics ::
+
+    f′(x; d) ≈ (4·f(x + s·d) − f(x + 2s·d) − 3·f(x)) / 2s
+
+How often that was needed is in the report; where even that is impossible, the check fails.
+
+**Linear maps.** The backward pass of x ↦ Ax is its adjoint Aᵀ, which ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for all x
+and y defines (⟨·, ·⟩ is the sum of products). It needs no difference to check that ::
+
+    error = |⟨Ax, y⟩ − ⟨x, Aᵀy⟩| / (‖Ax‖ ‖y‖)
 """
 
 from collections.abc import Callable
@@ -37,9 +49,8 @@ Function = Callable[[np.ndarray], tuple[Any, Any]]
 class GradientReport:
     """The worst entry of one gradient check.
 
-    ``error`` is |analytic − numeric| / max(|analytic|, |numeric|, typical), where ``typical``
-    is the gradient's root mean square: the rounding of a difference does not shrink with an
-    entry, so an entry much smaller than its fellows is measured against them.
+    ``analytic`` is the derivative by hand, ``numeric`` the measured one, and ``kinks`` counts the
+    one-sided differences among all entries.
     """
 
     operation: str
@@ -91,13 +102,14 @@ def central_difference(
         return moved if same_pattern(moved_pattern, pattern) else np.nan
 
     for h in (step, step / 16, step / 256):
+        # f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h
         derivative = (at(h) - at(-h)) / (2 * h)
         if not np.isnan(derivative):
             return derivative, False
     for h in (step, step / 16, step / 256):
-        for side in (h, -h):
-            # (4f(x+s) − f(x+2s) − 3f(x)) / 2s is exact for quadratics, as the central one is
-            derivative = (4 * at(side) - at(2 * side) - 3 * value) / (2 * side)
+        for s in (h, -h):
+            # f′(x; d) ≈ (4·f(x + s·d) − f(x + 2s·d) − 3·f(x)) / 2s
+            derivative = (4 * at(s) - at(2 * s) - 3 * value) / (2 * s)
             if not np.isnan(derivative):
                 return derivative, True
     return np.nan, True
@@ -108,7 +120,21 @@ def complex_step(
 ) -> tuple[float, bool]:
     """Measure f′(x; direction) by a complex step; the function must be smooth."""
     value, _ = function(x + 1j * step * direction)
+    # f′(x; d) ≈ Im f(x + i·h·d) / h
     return value.imag / step, False
+
+
+def numerical_gradient(
+    function: Function, x: np.ndarray, derivative: Callable = central_difference
+) -> tuple[np.ndarray, int]:
+    """Measure ∂value/∂x entry by entry; return it, and how often x was at a kink."""
+    numeric, kinks = np.empty_like(x), 0
+    for position in np.ndindex(x.shape):
+        direction = np.zeros_like(x)
+        direction[position] = 1
+        numeric[position], at_kink = derivative(function, x, direction)
+        kinks += at_kink
+    return numeric, kinks
 
 
 def gradient_check(
@@ -159,16 +185,12 @@ def gradient_check(
     False
     """
     _require_float64(x, gradient)
-    typical = np.sqrt(np.mean(np.square(gradient)))
-    reports, kinks = [], 0
-    for position in np.ndindex(x.shape):
-        direction = np.zeros_like(x)
-        direction[position] = 1
-        numeric, at_kink = derivative(function, x, direction)
-        kinks += at_kink
-        reports.append((*_error(gradient[position], numeric, typical), position))
-    error, analytic, numeric, position = max(reports, key=lambda report: report[0])
-    where = f"∂/∂{argument} at {position}"
+    numeric, kinks = numerical_gradient(function, x, derivative)
+    error = relative_error(gradient, numeric)
+    worst = np.unravel_index(np.argmax(error), error.shape)
+    where = f"∂/∂{argument} at {tuple(map(int, worst))}"
+    analytic, numeric = float(gradient[worst]), float(numeric[worst])
+    error = float(error[worst])
     return GradientReport(operation, argument, error, bound, where, analytic, numeric, kinks)
 
 
@@ -188,9 +210,9 @@ def direction_check(
 
     For chains with too many entries to go through one by one: an error anywhere shows in
     almost every direction. Half of each direction is random, half of it follows the gradient,
-    so that the derivative is not a small difference of large numbers. Parameters are those of
-    `gradient_check`, and ``step``, the first h tried; returns the report of the worst
-    direction.
+    so that the derivative is not a small difference of large numbers; and so the error needs no
+    typical entry. Parameters are those of `gradient_check`, and ``step``, the first h tried;
+    returns the report of the worst direction.
     """
     _require_float64(x, gradient)
     rng = np.random.default_rng(seed)
@@ -201,7 +223,9 @@ def direction_check(
         direction += gradient / (np.linalg.norm(gradient) or 1)
         numeric, at_kink = central_difference(function, x, direction, step)
         kinks += at_kink
-        reports.append(_error(np.sum(gradient * direction), numeric, 0.0))
+        analytic = np.sum(gradient * direction)
+        error = relative_error(analytic, numeric, typical=0.0)
+        reports.append((float(error), float(analytic), float(numeric)))
     error, analytic, numeric = max(reports, key=lambda report: report[0])
     where = f"∂/∂{argument} along a random direction"
     return GradientReport(operation, argument, error, bound, where, analytic, numeric, kinks)
@@ -210,10 +234,10 @@ def direction_check(
 def as_scalar(layer, dy: np.ndarray, *, smooth: bool = False) -> Function:
     """Turn a layer into a scalar function to check: x ↦ (Σ y·dy, the layer's cache).
 
-    By the chain rule its gradient by x is layer.backward(dy, cache), where dy is the upstream
-    gradient: what would come down from the layers above. A random dy, in which no entry is like
-    another, checks them all at once. A layer's cache holds its masks and switches, and so
-    serves as the pattern; a ``smooth`` layer, whose cache may hold values, needs none.
+    By the chain rule, the gradient of that with respect to x is layer.backward(dy, cache), where dy
+    is what would come down from the layers above. A random dy, in which no entry is like another,
+    checks them all at once. A layer's cache holds its masks and switches, and so serves as the
+    pattern; a ``smooth`` layer, whose cache may hold values, needs none.
     """
 
     def function(x):
@@ -245,14 +269,21 @@ def adjoint_error(Ax: np.ndarray, y: np.ndarray, x: np.ndarray, Aty: np.ndarray)
     """
     Ax, y, x, Aty = (np.asarray(part, np.float64).ravel() for part in (Ax, y, x, Aty))
     scale = np.linalg.norm(Ax) * np.linalg.norm(y)
+    # error = |⟨Ax, y⟩ − ⟨x, Aᵀy⟩| / (‖Ax‖ ‖y‖)
     return abs(Ax @ y - x @ Aty) / (scale or 1)
 
 
-def _error(analytic: float, numeric: float, typical: float) -> tuple[float, float, float]:
-    """Return (relative error, analytic, numeric); a NaN counts as an infinite error."""
-    scale = max(abs(analytic), abs(numeric), typical) or 1
-    error = abs(analytic - numeric) / scale
-    return (float(error) if np.isfinite(error) else np.inf), float(analytic), float(numeric)
+def relative_error(
+    analytic: np.ndarray, numeric: np.ndarray, typical: float | None = None
+) -> np.ndarray:
+    """Return each entry's error, infinite where it is a NaN; see the module's docstring."""
+    analytic, numeric = np.asarray(analytic, float), np.asarray(numeric, float)
+    if typical is None:
+        typical = np.sqrt(np.mean(np.square(analytic)))
+    scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), typical)
+    # error = |analytic − numeric| / max(|analytic|, |numeric|, typical)
+    error = np.abs(analytic - numeric) / np.where(scale == 0, 1, scale)
+    return np.where(np.isfinite(error), error, np.inf)
 
 
 def _require_float64(x: np.ndarray, gradient: np.ndarray) -> None:

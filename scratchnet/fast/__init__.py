@@ -12,8 +12,8 @@ is behind it, in one pass), `network`, `prediction` (how much memory that takes)
 checks of `checks`, on these layers).
 
 What saves memory: work arrays the size of a strip; maps that nobody asked for are never written;
-masks of a bit an entry; memory used again; and gradients of J's terms made only when the walk back
-reaches their layer (`style.objective`).
+masks have one bit per entry; memory is used again; gradients of J's terms are made only when the
+walk back reaches their layer (`style.objective`).
 
 It imports chapter 1, and chapter 1 does not know of it. No result depends on the number of threads.
 """

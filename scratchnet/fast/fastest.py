@@ -6,7 +6,8 @@ Measured on two cores with VGG's kernels, in float32:
   much as all the products.
 - im2col on all rows at once for maps of up to 6×6, where the transformed kernel takes longer to
   read than to use; and for all kernels but 3×3 with stride 1 and padding 1.
-- `winograd` with tiles of 2×2 for maps of up to 18×18, where that holds for tiles of 4×4.
+- `winograd` with tiles of 2×2 for maps of up to 18×18, where the transformed kernel of tiles of 4×4
+  takes longer to read than to use.
 - `winograd` with tiles of 6×6 for large maps of no more than 256² pairs of channels, if that saves
   a tenth of the multiplications.
 - `winograd` with tiles of 4×4 for all others.

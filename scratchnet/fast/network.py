@@ -1,8 +1,8 @@
 """The same network, fast: stages in strips, threads, memory used again.
 
 `FastNetwork` takes a plain `network.Network` and computes what that computes, up to rounding, with
-the same names, one cache per layer, and the same errors. What differs is how the two walks go:
-where a convolution, its ReLU and perhaps a pool follow one another, they are one `stage`.
+the same names, one cache per layer, and the same errors. But where a convolution, its ReLU and
+perhaps a pool follow one another, both passes take them in one go, as a `stage`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ class FastNetwork(Network):
     Parameters
     ----------
     network : Network
-        The layers, plain or fast; other kinds than VGG's stay as they are.
+        The layers, plain or fast; those of other kinds than VGG's stay as they are.
     threads : int, optional
         How many compute; without it, one for each available core. Results do not depend on it.
 

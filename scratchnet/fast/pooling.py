@@ -1,8 +1,8 @@
 """The pools a strip at a time; `network.pooling` has the equations.
 
-A strip is an even number of rows of x, and half as many of y. In the switches of max pooling, one
-byte a window, the last two bits are the winner's number; a `stage` sets the next one, STOPPED,
-where the winner is 0 behind a ReLU, which then stops the window's gradient.
+A strip is an even number of rows of x, and half as many of y. Max pooling has one byte of switches
+for each window. Its last two bits are the winner's number. A `stage` sets the next bit, STOPPED,
+where the largest entry is 0: the ReLU in front of the pool then stops the window's gradient.
 """
 
 from dataclasses import dataclass, field

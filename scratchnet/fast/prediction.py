@@ -1,8 +1,8 @@
 """How much memory a forward and a backward pass will take, before they are run.
 
-Held all the while are the parameters, with what the fast layers made of them, and the caches: a
-bit for every entry of a ReLU, a byte for every window of a pool. Of the maps, the way
-back is the worst moment: through a stage with the input x and the output y there are ::
+The parameters, what the fast layers made of them, and the caches are held all the while; a cache is
+a bit for every entry of a ReLU, or a byte for every window of a pool. Maps take the most memory on
+the way back. At a stage with input x and output y there are ::
 
     dy + dx + g        g the gradient of J's own terms at x, made as soon as dx is there
 

@@ -1,7 +1,7 @@
 """The ReLU a strip at a time, with a bit for each entry of its mask.
 
-`network.relu` has the equations. Its mask takes a byte an entry; here it is packed, row by row of
-the map, (H, ⌈WC/8⌉): in a transfer, masks are most of what a forward pass has to remember.
+`network.relu` has the equations. Its mask takes a byte for each entry. In a transfer, masks are
+most of what a forward pass has to remember; so here each row of the map is packed, (H, ⌈WC/8⌉).
 """
 
 from dataclasses import dataclass, field

@@ -8,9 +8,9 @@ wants: the last one, and the ReLU's if J looks at it. With z the convolution's o
     dz = (g + unpool(dy)) · 1[z > 0]                backward
 
 and dz is made for the rows that the convolution asks for, and nowhere else. g is the gradient of
-J's own terms at a, or 0; without a pool, dy is what came down, as it is. With a max pool and no g
-the mask need not be unpacked: unpool(dy) is not 0 at winners only, and z > 0 for a winner exactly
-where y > 0; windows where it is not are marked as stopped (`pooling`).
+J's own terms at a, or 0; without a pool, unpool(dy) is dy itself. With a max pool and no g the mask
+need not be unpacked: only winners get a gradient, and a winner has z > 0 exactly where y > 0. The
+other windows are marked as stopped (`pooling`).
 
 The caches are those of the three fast layers, so that they can be walked back one by one as well.
 """

@@ -123,7 +123,7 @@ class StripConvolution(Convolution):
 
 @dataclass(frozen=True, eq=False)
 class WholeConvolution(StripConvolution):
-    """The plain convolution with all rows for a strip: for maps that are hardly more than one."""
+    """The plain convolution with the whole map as its strip, for maps that are hardly larger."""
 
     def forward_strips(self, read: Read, shape: Shape, dtype: np.dtype, outlet: Outlet) -> None:
         """Convolve the whole map by im2col."""

@@ -1,7 +1,8 @@
 """Files in and out: pictures, HDF5, weights. What is read may come from anywhere.
 
 `images`: files ↔ float32 arrays (H, W, 3), RGB in 0–255. `hdf5`: files that are never half-written,
-and HDF5 that is not believed. `weights`: the network's parameters, with a hash of all numbers.
+and HDF5 that is checked before it is read. `weights`: the network's parameters, with a hash of all
+numbers.
 """
 
 from scratchnet.files.images import find_pictures, load_image, resize_image, save_image

@@ -1,7 +1,7 @@
-"""Files that are never half-written, and HDF5 files that are not believed.
+"""Files that are never half-written, and HDF5 files that are checked before they are read.
 
-HDF5 can point at other files and declare sizes it does not hold, and a file may come from
-anywhere: every dataset is checked to lie in the file itself, with the expected shape and type,
+A file may come from anywhere, and HDF5 can point at other files and declare sizes that it does not
+hold. So every dataset is checked to lie in the file itself, with the expected shape and type,
 before one number of it is read.
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a path to write to, which takes the place of ``path`` once all is written.
+    """Yield a path to write to; what is written there is then renamed to ``path``.
 
-    It lies in the same folder, so that taking its place is one step: a failure on the way leaves
-    an old file whole and nothing behind. (A process that is killed leaves a folder ``.saving-…``.)
+    It lies in the same folder, so that renaming is one step: a failure before it leaves an old file
+    whole and nothing behind. (A process that is killed leaves a folder ``.saving-…``.)
     """
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
@@ -41,7 +41,7 @@ def new_hdf5(path: str | os.PathLike) -> Iterator:
 
 def write_dataset(group, name: str, data: np.ndarray) -> None:
     """Store an array in a group of a file from `new_hdf5`."""
-    # Times would make each file another one.
+    # A time of creation in the file would make its bytes different each time.
     group.create_dataset(name, data=data, track_times=False)
 
 
@@ -53,7 +53,7 @@ def open_hdf5(path: str | os.PathLike, what: str) -> Iterator:
     ----------
     path : path
     what : str
-        What the file should be, for the message if there is none.
+        What kind of file it should be, for the message if there is none.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Pictures in and out: files ↔ float32 arrays, (H, W, 3), RGB in 0–255.
 
-Reading and resampling are Pillow's; what is ours is that nothing is lost or guessed on the
-way: orientation, transparency and the depth of 16-bit grey are honoured, and a file too large
-for the memory is refused before it is decoded.
+Pillow reads and resamples. What is added here is that nothing is lost or guessed on the way:
+orientation, transparency and the depth of 16-bit grey are kept, and a picture too large for the
+memory is refused before it is decoded.
 """
 
 import os
@@ -62,8 +62,8 @@ def load_image(
     """Read a picture as it is meant to be seen.
 
     The camera's orientation (EXIF) is applied; transparent pixels show the background; 16-bit
-    grey keeps its depth; grey, palette and CMYK pictures become RGB. Of an animation the first
-    picture is read.
+    grey keeps its depth; grey, palette and CMYK pictures become RGB. An animation gives its first
+    picture.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def load_image(
 
 
 def _to_rgb(picture, background: tuple[int, int, int]) -> np.ndarray:
-    """Turn a Pillow picture of any mode to a float32 array (H, W, 3) in 0–255."""
+    """Turn a Pillow picture of any mode into a float32 array (H, W, 3) in 0–255."""
     if picture.mode == "I" or picture.mode.startswith("I;16"):  # 16-bit grey: 65535 is white
         grey = np.asarray(picture, np.float32) / 257
         return np.repeat(grey[:, :, None], 3, axis=2)
@@ -127,8 +127,7 @@ def _to_rgb(picture, background: tuple[int, int, int]) -> np.ndarray:
 def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
     """Write a picture; the file's ending names the format.
 
-    The file is written beside its place and then renamed, so that a failure half-way leaves
-    nothing behind and an old file whole.
+    It is written by `replacing`: a failure half-way leaves nothing behind and an old file whole.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ A weight file is HDF5 with one group for each convolution, named as in `architec
 ``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus the mean. The
 file's attributes name its ``architecture`` and the ``sha256`` of all its numbers.
 
-A weight file may come from anywhere, so it is read with the care that `hdf5` takes, and its
-numbers must be those whose hash it records.
+A weight file may come from anywhere, so it is checked as `hdf5` does, and its numbers must be
+those whose hash it records.
 """
 
 import hashlib
@@ -127,7 +127,7 @@ def save_weights(
     Parameters
     ----------
     path : path
-        Written beside first and then renamed, so that a failure leaves an old file whole.
+        A failure half-way leaves an old file whole.
     architecture : str
         ``"vgg16"`` or ``"vgg19"``.
     parameters : mapping

@@ -5,8 +5,12 @@ Forward. With a_ijk the activation at row i, column j, channel k ::
     Gram_kk′ = Σ_ij a_ijk a_ijk′
 
 The sum over i and j forgets where something is, and keeps what occurs together with what: texture
-and colour, not shape. With A the activations as a matrix of M = H·W rows (positions) and C columns
-(channels) it is a product::
+and colour, not shape. Shuffle the positions, and the matrix stays the same; shuffle each channel by
+itself, and it does not (``scripts/explain_style.py --shuffle`` shows both). Why comparing two such
+matrices compares styles is derived in `style.losses`, at `style_loss`.
+
+With A the activations as a matrix of M = H·W rows (positions) and C columns (channels) it is a
+product::
 
     Gram = AᵀA                           (C × M) · (M × C)
 

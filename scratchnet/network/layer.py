@@ -1,14 +1,14 @@
 """The contract that every layer keeps, written once.
 
-A layer is a function y = f(x) with its derivative beside it. J is whatever the network is asked to
-make smaller; all that a layer hears of it is dy = ∂J/∂y, and all it has to say is, by the chain
-rule, ::
+A layer is a function y = f(x) with its derivative beside it. J is whatever is to be made smaller.
+All that a layer is told of it is dy = ∂J/∂y, and it returns dx = ∂J/∂x, by the chain rule (m and n
+count the entries of x and y) ::
 
-    dx = ∂J/∂x,        ∂J/∂x_m = Σ_n ∂J/∂y_n · ∂y_n/∂x_m
+    ∂J/∂x_m = Σ_n ∂J/∂y_n · ∂y_n/∂x_m
 
-``cache`` is what the derivative needs to know of the forward pass, and nothing more: that is how
-one sees what a derivative depends on. A layer itself never changes during a pass, so one layer can
-serve any number of pictures.
+``cache`` is what the derivative needs to know of the forward pass, and nothing more: it shows what
+the derivative depends on. A layer itself never changes during a pass, so one layer can serve any
+number of pictures.
 """
 
 from typing import Any, Protocol

@@ -30,8 +30,8 @@ def corner(x: np.ndarray, u: int, v: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """What both kinds share: their window, and the shape of what comes out."""
+class Pool:
+    """What both kinds share: their window, and the shape of y."""
 
     name: str = "pool"
     window: ClassVar[tuple[int, int, int]] = (2, 2, 0)  # size, stride, padding
@@ -43,7 +43,7 @@ class _Pool:
 
 
 @dataclass(frozen=True)
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The largest entry of each 2×2 window.
 
     Where entries tie for the largest, the first of them in reading order (row by row) is the
@@ -79,7 +79,7 @@ class MaxPool(_Pool):
 
 
 @dataclass(frozen=True)
-class AveragePool(_Pool):
+class AveragePool(Pool):
     """The mean of each 2×2 window."""
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-# Mean of the ImageNet training pictures (blue, green, red), in units of 0–255: the values
+# Mean of the ImageNet training pictures (blue, green, red), on the scale of 0–255: the values
 # published with the network (Simonyan & Zisserman 2015, Oxford VGG release).
 MEAN_BGR = (103.939, 116.779, 123.68)
 
@@ -27,12 +27,12 @@ class Preprocess:
     window: ClassVar[tuple[int, int, int]] = (1, 1, 0)  # size, stride, padding
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, None]:
-        """Turn an RGB picture, (H, W, 3) in 0–255, to BGR minus the mean; nothing to cache."""
+        """Turn an RGB picture, (H, W, 3) in 0–255, into BGR minus the mean; nothing to cache."""
         # y_ijk = x_ijc − mean_k; the mean takes the picture's dtype so that float32 stays float32.
         return x[..., ::-1] - np.asarray(MEAN_BGR, x.dtype), None
 
     def backward(self, dy: np.ndarray, cache: None) -> np.ndarray:
-        """Bring the gradient back to RGB: dx = dy with its channels reversed."""
+        """Bring the gradient back to RGB, J per grey level of 0–255."""
         # dx_ijc = dy_ijk
         return dy[..., ::-1]
 

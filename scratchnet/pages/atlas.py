@@ -1,16 +1,17 @@
 """The atlas of a network's units: one page to leaf through, in one file that needs no network.
 
 A layer has a card for each of some of its channels k. A card holds the image patches with the
-largest a_ijk (`units.strongest`) and beside each its deconvnet view, what of the patch the unit
-answered to. The page (``atlas.html`` beside this module) builds the cards from a record, JSON in
+largest a_ijk (`units.strongest`) and beside each its deconvnet view: what in the patch made that
+unit fire. The page (``atlas.html`` beside this module) builds the cards from a record, JSON in
 the page itself, in which every image stands once ::
 
     pictures   those that some patch comes from, each a JPEG; a patch is only a window on one:
                its box, and the mean colour where the box leaves the picture
-    views      one image a unit, n×n cells like the card; a cell's sides are multiples of 8
+    views      one image a card, n×n cells like the card; a cell's sides are multiples of 8
 
-JPEG codes blocks of 8×8 pixels, so no view bleeds into its neighbour. The file has a limit; until
-it fits, the pictures are stored at falling quality, and at last smaller than they are shown.
+JPEG codes blocks of 8×8 pixels, so no view bleeds into its neighbour. The file has a limit: until
+the page fits, the pictures are stored at lower and lower quality, and at last in fewer pixels than
+they are shown with.
 """
 
 import base64
@@ -52,7 +53,7 @@ class AtlasPatch(NamedTuple):
         The receptive field in that picture; half-open, may leave the picture.
     view : ndarray, (size, size, 3)
         RGB in 0–255: the deconvnet view of the same box, in the box's size or already smaller;
-        one size for all patches of a unit.
+        one size for all patches of a channel.
     """
 
     value: float
@@ -62,14 +63,14 @@ class AtlasPatch(NamedTuple):
 
 
 class AtlasUnit(NamedTuple):
-    """A channel and its up to nine strongest patches; none if it never fires."""
+    """A card: a channel and its up to nine strongest patches; none if it never fires."""
 
     channel: int
     patches: list[AtlasPatch]
 
 
 class AtlasLayer(NamedTuple):
-    """A layer, what its units see, how many channels it has, and the units to show."""
+    """A layer, what its units see, how many channels it has, and the cards to show."""
 
     name: str
     field: ReceptiveField
@@ -100,8 +101,8 @@ def atlas_html(
     Raises
     ------
     ValueError
-        If there is no layer; if a unit has more than nine patches, or views of several shapes; if
-        the page is over the limit even with its pictures at the lowest quality.
+        If there is no layer; if a channel has more than nine patches, or views of several shapes;
+        if the page is over the limit even with its pictures at the lowest quality.
     """
     if not layers:
         raise ValueError("an atlas needs at least one layer")
@@ -155,7 +156,7 @@ def _layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
 
 
 def _unit_record(layer: str, unit: AtlasUnit, place: dict[int, int]) -> dict:
-    """Return a unit for the page."""
+    """Return a card for the page."""
     _check_unit(layer, unit)
     patches = [
         {
@@ -172,7 +173,7 @@ def _unit_record(layer: str, unit: AtlasUnit, place: dict[int, int]) -> dict:
 
 
 def _check_unit(layer: str, unit: AtlasUnit) -> None:
-    """Raise ValueError if a card can't show the unit."""
+    """Raise ValueError if a card can't show the channel's patches."""
     shapes = {patch.view.shape for patch in unit.patches}
     square = all(shape == (shape[0], shape[0], 3) for shape in shapes)
     if len(unit.patches) > GRID**2 or len(shapes) > 1 or not square:
@@ -184,19 +185,20 @@ def _check_unit(layer: str, unit: AtlasUnit) -> None:
 
 
 def _views_record(views: list[np.ndarray]) -> dict:
-    """Join the views of a unit in one image; ``cell`` is their distance in it."""
+    """Join the views of a card in one image; ``cell`` is their distance in it."""
     side = min(VIEW_SIDE, len(views[0]))
     cell = -(-side // BLOCK) * BLOCK
     sheet = np.zeros((GRID * cell, GRID * cell, 3), np.float32)
     for n, view in enumerate(views):
         top, left = n // GRID * cell, n % GRID * cell
-        # Its last pixels repeated up to the block's end cost least, and show no seam if scaled.
+        # Up to the block's end, its last pixels are repeated: that costs JPEG least, and shows no
+        # seam where the page scales the view.
         margin = (0, cell - side)
         small = resize_image(view, (side, side))
         sheet[top : top + cell, left : left + cell] = np.pad(
             small, (margin, margin, (0, 0)), mode="edge"
         )
-    # Where single pixels are seen, JPEG's errors would be too.
+    # Where single pixels can be seen, so can JPEG's errors.
     quality = VIEW_QUALITY if side > 2 * BLOCK else None
     return {"side": side, "cell": cell, "sheet": GRID * cell, "image": _data_uri(sheet, quality)}
 

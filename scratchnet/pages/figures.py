@@ -22,7 +22,7 @@ COLOURS = (
     (230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (0, 130, 200),
     (145, 30, 180), (70, 240, 240), (240, 50, 230), (128, 0, 0), (0, 0, 128),
 )  # fmt: skip
-GAP = 2  # px between patches; units are farther apart
+GAP = 2  # px between patches; channels are farther apart
 TITLE, TEXT, MARGIN = 34, 24, 40  # px
 WIDTH = 120  # characters of a caption's line
 TIMES, LINE = 3, 3  # enlargement of a picture that fields are drawn on; their outlines in px
@@ -96,14 +96,15 @@ def row(pictures: Sequence[np.ndarray], gap: int = MARGIN) -> np.ndarray:
 
 
 def unit_sheet(patches: Sequence[np.ndarray], k: int, side: int) -> np.ndarray:
-    """Lay a unit's patches out in a square of k; empty places are grey.
+    """Lay a channel's patches out in a square of K places; empty places are grey.
 
-    A unit without any, which never fires, is a grey square that is crossed out.
+    A channel without any, which never fires, is a grey square that is crossed out.
 
     Parameters
     ----------
     patches : sequence of ndarray, (side, side, 3)
     k : int
+        K.
     side : int
     """
     blank = np.full((side, side, 3), EMPTY, np.float32)
@@ -116,22 +117,22 @@ def unit_sheet(patches: Sequence[np.ndarray], k: int, side: int) -> np.ndarray:
 
 
 def unit_panel(units: Sequence[Sequence[np.ndarray]], k: int, side: int) -> np.ndarray:
-    """Lay the sheets of several units out in a square, at one scale."""
+    """Lay the sheets of several channels out in a square, at one scale."""
     sheets = [unit_sheet(patches, k, side) for patches in units]
     return square(sheets, max(3 * GAP, side // 8))
 
 
 def label_rows(labels: Sequence[str]) -> list[str]:
-    """Return the units' labels, in lines like the rows of a `square`.
+    """Return the channels' labels, in lines like the rows of a `square`.
 
     Examples
     --------
     >>> label_rows(["7", "9", "12"])
-    ['units 7, 9', 'units 12']
+    ['channels 7, 9', 'channels 12']
     """
     columns = _columns(len(labels))
     rows = [labels[n : n + columns] for n in range(0, len(labels), columns)]
-    return [f"units {', '.join(row)}" for row in rows]
+    return [f"channels {', '.join(row)}" for row in rows]
 
 
 def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
@@ -149,7 +150,7 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     """
     *smaller, largest = (_column(panel) for panel in panels)
     if smaller:
-        # The room under the smaller panels takes their enlarged copies.
+        # Their enlarged copies go into the room under the smaller panels.
         upper = row(smaller)
         room = len(largest) - len(upper) - 3 * TITLE
         copies = [
@@ -197,7 +198,7 @@ def view(signal: np.ndarray, side: int) -> np.ndarray:
     """Show a square signal (`deconvnet`) near ``side`` pixels.
 
     Where neighbouring pixels have opposite signs, reducing the picture takes the contrast out of
-    it; so it is turned to a picture once more afterwards.
+    it; so `as_picture` is applied once more afterwards.
     """
     return as_picture(to_side(as_picture(signal), side) - 127.5)
 
@@ -205,7 +206,7 @@ def view(signal: np.ndarray, side: int) -> np.ndarray:
 def fields_on_picture(
     image: np.ndarray, fields: Mapping[str, ReceptiveField], middle: tuple[float, float]
 ) -> np.ndarray:
-    """Draw the receptive field of one unit a layer on a picture, and a key beside it.
+    """Draw the receptive field of one unit of each layer on a picture, and a key beside it.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def fields_on_picture(
     fields : mapping
         Layer → its receptive field.
     middle : (row, column)
-        In pixels of the picture; of each layer the unit is taken whose field's middle is nearest.
+        In pixels of the picture; each layer's unit is the one whose field has its middle nearest.
 
     Returns
     -------

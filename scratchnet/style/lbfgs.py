@@ -7,38 +7,60 @@ Newton's method would step to where the gradient vanishes, if J were a parabola 
 
     G ← G − H g           g = ∂J/∂G,   H the inverse of J's matrix of second derivatives
 
-That matrix has a row for each pixel. L-BFGS never forms it. A step s that changed the gradient by
-y says H y = s, and the last m of those pairs,
+That matrix has a row for each pixel, and L-BFGS never forms it. A step s that changed the gradient
+by y says that H y should be s. The last m of those pairs,
 
     s_i = G_{i+1} − G_i        y_i = g_{i+1} − g_i        ρ_i = 1/(y_iᵀ s_i)
 
-are built into H one after the other, from a first guess H⁰ ::
+are built into H one after the other, the oldest first, from a first guess H⁰ ::
 
-    H ← (1 − ρ s yᵀ) H (1 − ρ y sᵀ) + ρ s sᵀ              (so that H y = s)
+    H ← (1 − ρ s yᵀ) H (1 − ρ y sᵀ) + ρ s sᵀ
 
-Multiplied by g from the right, this unrolls into two loops over the pairs ::
+Then the new H has H y = s, for (1 − ρ y sᵀ) y = y − y (ρ sᵀ y) = 0 and ρ s sᵀ y = s. Now apply it
+to g, from the right to the left, with H_old the matrix before the update:
+
+    (1 − ρ y sᵀ) g = g − α y = q              α = ρ sᵀ g
+    H_old q        = r                        the same again, with the pair before
+    (1 − ρ s yᵀ) r = r − β s                  β = ρ yᵀ r
+    ρ s sᵀ g       = α s
+    H g            = r − β s + α s = r + (α − β) s
+
+The second line contains all five for the pair before, and so on down to H⁰. So the first lines of
+all pairs come first, from the newest to the oldest, and the last lines follow on the way back:
+two loops ::
 
     q = g
     i = newest … oldest:    α_i = ρ_i s_iᵀ q,     q ← q − α_i y_i
-    q ← H⁰ q
-    i = oldest … newest:    β_i = ρ_i y_iᵀ q,     q ← q + (α_i − β_i) s_i
+    r = H⁰ q
+    i = oldest … newest:    β_i = ρ_i y_iᵀ r,     r ← r + (α_i − β_i) s_i
 
-and q is H g. Usually H⁰ is a multiple of 1: J is taken to be equally steep in all directions. It is
+and r is H g. Usually H⁰ is a multiple of 1: J is taken to be equally steep in all directions. It is
 not. It is steep along fine waves and flat along broad ones (`optimizers.smooth`), and steeper in
-brightness than in hue. How steep, the pairs tell. Write a picture as cosine waves of three colours
+brightness than in hue. The pairs tell how steep. Write a picture as cosine waves of three colours
 that do not correlate (`waves`), and let a *band* b be the waves of one colour and one octave of
-frequencies f. Within a band, J's second derivative is about |y_b| / |s_b|, lengths over all pairs,
-and its inverse is what H⁰ should be. Part of what is in y_b comes from other bands of s, though. So
-K is the geometric mean of that measured inverse and of f^−¼, which holds for most pictures ::
+frequencies f. Within a band, J's second derivative is about |y_b| / |s_b| and its inverse, which H⁰
+should be, |s_b| / |y_b|, with lengths over all pairs ::
+
+    |x_b|² = Σ_{waves of b} x²
+
+Part of y_b comes from other bands of s, though. So K, the first guess for a band, is the geometric
+mean of that inverse and of f^−¼, a compromise: the measured inverse falls about like f^−½ in
+brightness, and hardly at all in hue ::
 
     K = √(|s_b| / |y_b| · f^−¼)
-    H⁰ q = γ waves⁻¹(K waves(q))            γ = sᵀy / (yᵀ waves⁻¹(K waves(y)))
+    H⁰ q = γ waves⁻¹(K waves(q))
 
-where γ makes H⁰ fit the newest pair best.
+As H⁰ y should be s, yᵀ H⁰ y = γ yᵀ waves⁻¹(K waves(y)) should be yᵀ s; γ makes it so for the newest
+pair. And `waves` is a rotation, aᵀ waves⁻¹(b) = waves(a)ᵀ b. So ::
 
-Each evaluation of J is a step. Where the picture overshot, so that J rises along s nearly as
-steeply as it fell before (0.9 times), the step is taken back to where the slope gᵀs, a straight
-line between its two values, is 0; the pair is learned from there.
+    γ = sᵀy / Σ K waves(y)²
+
+Each evaluation of J is a step. J's slope along it is φ_0 = g_oldᵀ s at its start and φ_1 = gᵀ s at
+its end. Where it overshot, so that J rises at the end nearly as steeply as it fell at the start, it
+is taken back to where the slope, a straight line φ_0 + τ (φ_1 − φ_0) between the two, is 0; the
+pair is learned from there ::
+
+    φ_1 > −0.9 φ_0 > 0:    G ← G_old + τ s        τ = φ_0 / (φ_0 − φ_1)
 """
 
 from dataclasses import dataclass
@@ -49,7 +71,7 @@ import numpy as np
 from scratchnet.style.optimizers import State, frequencies, in_pixels, smooth
 
 OVERSHOT = 0.9  # · the slope at the start of the step
-TINY = 1e-15  # of a band's length: one without any wave in it divides 1 by 1
+TINY = 1e-15  # added to lengths, so that a band without waves gives 1 instead of 0/0
 
 
 def waves(x: np.ndarray) -> np.ndarray:
@@ -88,6 +110,7 @@ def picture(x: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def octaves(H: int, W: int) -> np.ndarray:
     """Return each wave's octave, counted from the broadest on, (H, W)."""
+    # log₂ f, rounded
     octave = np.rint(np.log2(frequencies(H, W))).astype(int)
     return octave - octave.min()
 
@@ -95,6 +118,7 @@ def octaves(H: int, W: int) -> np.ndarray:
 def band_squares(x: np.ndarray) -> np.ndarray:
     """Return |x_b|², (octaves, 3): the sum of squares in each band of ``x``, waves (H, W, 3)."""
     octave = octaves(*x.shape[:2]).ravel()
+    # |x_b|² = Σ_{waves of b} x²
     squares = np.square(x, dtype=np.float64).reshape(-1, 3)
     return np.stack([np.bincount(octave, squares[:, k]) for k in range(3)], axis=1)
 
@@ -118,31 +142,33 @@ def two_loops(g: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]], first_g
     >>> two_loops(y, [(s, y)], lambda q: q).round(12).tolist()
     [1.0, 2.0]
     """
+    # q = g
     q, alphas = g, []
     for s, y in reversed(pairs):
         # α_i = ρ_i s_iᵀ q,  q ← q − α_i y_i
         alphas.append(_dot(s, q) / _dot(y, s))
         q = q - alphas[-1] * y
-    # q ← H⁰ q
-    q = first_guess(q)
+    # r = H⁰ q
+    r = first_guess(q)
     for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-        # β_i = ρ_i y_iᵀ q,  q ← q + (α_i − β_i) s_i
-        beta = _dot(y, q) / _dot(y, s)
-        q = q + (alpha - beta) * s
-    return q
+        # β_i = ρ_i y_iᵀ r,  r ← r + (α_i − β_i) s_i
+        beta = _dot(y, r) / _dot(y, s)
+        r = r + (alpha - beta) * s
+    return r
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    """Return aᵀ b, over all entries."""
-    return float(np.sum(a * b))  # not BLAS's, whose sum depends on its threads
+    """Return aᵀ b, with pictures as long columns."""
+    # aᵀ b = Σ_ijk a_ijk b_ijk; not by BLAS, whose sum depends on its threads
+    return float(np.sum(a * b))
 
 
 @dataclass(frozen=True)
 class LBFGS:
     """L-BFGS on the pixels of G, clipped to colours.
 
-    Gets down in fewer evaluations of J than `PixelDescent`, and need not know their number; its
-    memory holds 2m pictures.
+    It needs fewer evaluations of J than `PixelDescent`, and need not know their number in advance;
+    its state holds 2m pictures.
 
     Parameters
     ----------
@@ -186,18 +212,22 @@ class LBFGS:
         gradient = gradient / scale
         pairs = [[state[f"{x}{n}"] for x in "sySY"] for n in range(int(state["count"]))]
         if "image" in state:
+            # s = G − G_old,  y = g − g_old
             s, y = image - state["image"], gradient - state["gradient"]
+            # φ_0 = g_oldᵀ s,  φ_1 = gᵀ s
             before, now = _dot(state["gradient"], s), _dot(gradient, s)
+            # φ_1 > −0.9 φ_0 > 0
             if now > OVERSHOT * -before > 0 and not state["shortened"]:
-                # the slope's zero, on the line from (0, before) to (1, now)
-                share = before / (before - now)
-                return state["image"] + share * s, {**state, "shortened": True}
+                # G ← G_old + τ s,  τ = φ_0 / (φ_0 − φ_1)
+                tau = before / (before - now)
+                return state["image"] + tau * s, {**state, "shortened": True}
             # Where clipping has turned a step uphill, the pairs are of no use any more.
             pairs = pairs if before < 0 else []
             if _dot(s, y) > 0:
                 squares = [band_squares(waves(x)) for x in (s, y)]
                 pairs = [*pairs, [s, y, *squares]][-self.pairs :]
-        # A pixel at its bound that J would push further takes no part: P H P g, P its projection.
+        # A pixel at 0 or 255 that J would push further takes no part: the step is −P H P g, where
+        # P sets such pixels to 0.
         held = ((image <= 0) & (gradient > 0)) | ((image >= 255) & (gradient < 0))
         direction = self._direction(np.where(held, 0, gradient), pairs)
         # G ← clip(G − H g, 0, 255)
@@ -212,15 +242,17 @@ class LBFGS:
         if not pairs:
             return self.learning_rate * in_pixels(smooth(gradient, self.smoothing))
         s, y, *_ = pairs[-1]
-        # K = √(|s_b| / |y_b| · f^−¼)
+        # |s_b|, |y_b|
         s_b, y_b = (np.sqrt(sum(pair[n] for pair in pairs)) + TINY for n in (2, 3))
         size = gradient.shape[:2]
+        # K = √(|s_b| / |y_b| · f^−¼)
         K = np.sqrt((s_b / y_b)[octaves(*size)] * frequencies(*size)[..., None] ** -self.smoothing)
         K = K.astype(gradient.dtype)
-        # γ = sᵀy / (yᵀ waves⁻¹(K waves(y))); waves is a rotation
+        # γ = sᵀy / Σ K waves(y)²
         gamma = _dot(s, y) / float(np.sum(K * waves(y) ** 2))
         # H⁰ q = γ waves⁻¹(K waves(q))
         known = [(s, y) for s, y, *_ in pairs]
         direction = two_loops(gradient, known, lambda q: gamma * picture(K * waves(q)))
+        # H g · min(1, longest / √(mean (H g)²))
         rms = np.sqrt(np.mean(np.square(direction)))
         return direction * min(1.0, self.longest / rms) if rms > 0 else direction

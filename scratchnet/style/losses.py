@@ -8,24 +8,24 @@ style image ::
     style_loss        J = 1/(4C²) Σ_kk′ (Gram_kk′(G)/M_G − Gram_kk′(S)/M_S)²
     total_variation   J = ½ Σ (differences between neighbouring pixels)²
 
-Every loss returns ``(value, gradient)``, the gradient shaped like its first argument. `terms`
-gives them their weights and their layers.
+The first and the last are sums over positions, which grow with the picture; the style loss compares
+means over positions, Gram/M, and does not. `terms` divides the two sums, and gives all three their
+layers and weights. Every loss returns ``(value, gradient)``, the gradient shaped like its first
+argument.
 """
 
 import numpy as np
 
 
 def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
-    """Half the squared distance between two activations (Gatys et al. 2015, eq. 1).
+    """How far G's content is from that of C: a sum over positions (Gatys et al. 2015, eq. 1).
 
-    Each a_G,ijk is in one summand of J only, ½ (a_G,ijk − a_C,ijk)², whose derivative is
-    ½ · 2 · (a_G,ijk − a_C,ijk). (Gatys et al., eq. 2, set it to 0 where a_G < 0; that is the
-    derivative of the ReLU, and here the ReLU layer takes care of it.)
+    The paper's derivative, eq. 2, is 0 where a_G < 0: that is the ReLU's, which has its own layer.
 
     Parameters
     ----------
     a_G, a_C : ndarray, (H, W, C)
-        Activations of the generated and of the content image at one layer.
+        Activations at one layer.
 
     Raises
     ------
@@ -40,16 +40,17 @@ def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
     """
     if a_G.shape != a_C.shape:
         raise ValueError(f"activations of different shapes: {a_G.shape} and {a_C.shape}")
-    # ∂J/∂a_G = a_G − a_C
-    da = a_G - a_C
+    d = a_G - a_C
     # J = ½ Σ_ijk (a_G,ijk − a_C,ijk)²
-    return 0.5 * np.sum(da**2), da
+    value = 0.5 * np.sum(d**2)
+    # ∂J/∂a_G = a_G − a_C: each entry is in one summand only, where the 2 of the square meets the ½
+    return value, d
 
 
 def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
 
-    Both arguments are Gram matrices divided by the positions that they were summed over::
+    Both arguments are means over positions: Gram matrices divided by M ::
 
         J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = gram_kk′ − target_kk′
 
@@ -69,6 +70,20 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     ValueError
         If the shapes differ.
 
+    Notes
+    -----
+    Why that is style: it asks whether activations are distributed alike in G and in S, wherever
+    they are. Let x and x′ be the C activations at some position of G, as vectors, y and y′ those at
+    some position of S, *mean* the mean over all positions, or pairs of them, and κ(x, y) = (xᵀy)² a
+    measure (a kernel) of how alike two vectors are. With Gram/M = mean x xᵀ for either picture::
+
+        D = mean x xᵀ − mean y yᵀ
+        Σ_kk′ (x xᵀ)_kk′ (y yᵀ)_kk′ = Σ_kk′ x_k x_k′ y_k y_k′ = (Σ_k x_k y_k)² = κ(x, y)
+        Σ_kk′ D_kk′² = mean κ(x, x′) − 2 mean κ(x, y) + mean κ(y, y′)
+
+    That is the squared *maximum mean discrepancy* between the two sets of vectors under κ (Li et
+    al. 2017, Demystifying Neural Style Transfer): 0 if all products x_k x_k′ have the same means.
+
     Examples
     --------
     One channel, D = 5 − 3 = 2, J = 2²/4 = 1 and ∂J/∂gram = 2/2:
@@ -80,6 +95,7 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     if gram.shape != target.shape:
         raise ValueError(f"got a Gram matrix of {gram.shape} and a style target of {target.shape}")
     C = len(gram)
+    # D_kk′ = gram_kk′ − target_kk′
     D = gram - target
     # J = 1/(4C²) Σ_kk′ D_kk′²
     value = np.sum(D**2) / (4 * C**2)
@@ -88,7 +104,7 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
 
 
 def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
-    """Half the squared differences between neighbouring pixels: large for speckle.
+    """Half the squared differences between neighbouring pixels, summed: large for speckle.
 
     ::
 

@@ -1,9 +1,12 @@
 """J(G) and ∂J/∂G: where the network and the terms meet.
 
-J is the sum of its terms' values, over all layers that they look at. With g_l the sum of the
-terms' gradients at layer l, and g_image the sum of those at the picture itself ::
+J is the sum of its terms' values, each term's over the layers that it looks at. The derivatives of
+these values with respect to the activations of layer l add up to g_l, and `network.backward`
+carries all g_l to the picture. Terms that look at the picture itself, such as total variation, add
+g_image there ::
 
     J(G)    = Σ_terms Σ_l value
+    g_l     = Σ_terms ∂value/∂a⁽ˡ⁾
     ∂J/∂G   = network.backward({l: g_l}) + g_image
 """
 
@@ -18,7 +21,7 @@ from scratchnet.style.terms import IMAGE, Loss, Size, Term
 
 
 class Evaluation(NamedTuple):
-    """J at one picture, its gradient (H, W, 3), and each term's value, by term and layer."""
+    """J at one picture, ∂J/∂G, (H, W, 3), and each term's weighted value, by term and layer."""
 
     loss: float
     gradient: np.ndarray
@@ -74,7 +77,7 @@ class StyleTransferObjective:
 
     @one_blas_thread
     def evaluate(self, image: np.ndarray) -> Evaluation:
-        """Return J, ∂J/∂G (J per grey level of 0–255, RGB), and each weighted term's value.
+        """Return J, ∂J/∂G (J per grey level of 0–255, in RGB), and each term's value.
 
         Parameters
         ----------
@@ -92,7 +95,7 @@ class StyleTransferObjective:
         activations, caches = self.network.forward(image, self.layers)
         at_image = LayerGradients(self.losses, {IMAGE: image})
         at_layers = LayerGradients(self.losses, activations)
-        # ∂J/∂G = network.backward({l: g_l}) + g_image; the walk back asks for g_l when it is there
+        # ∂J/∂G = network.backward({l: g_l}) + g_image; each g_l is made when the walk back asks
         gradient = np.zeros_like(image)
         for g in at_image.values():
             gradient += g
@@ -104,17 +107,17 @@ class StyleTransferObjective:
 
 
 class LayerGradients(Mapping):
-    """Layer name → g_l, the sum of the terms' gradients there, made when it is asked for.
+    """Layer name → g_l, made when it is asked for.
 
-    Maps are large. So g_l is made only when the walk back reaches layer l, and its activation is
-    then freed: each may be asked for once.
+    Maps are large. So g_l is made only when the walk back reaches layer l, and the activation is
+    freed then: each g_l can be asked for once.
 
     Parameters
     ----------
     losses : dict
         As `StyleTransferObjective` has them.
     activations : dict
-        Layer name → a; emptied in the course of things.
+        Layer name → a; each is taken out when its g_l is made.
 
     Attributes
     ----------
@@ -135,6 +138,7 @@ class LayerGradients(Mapping):
             if layer in losses:
                 value, da = losses[layer](a)
                 self.terms[name if layer == IMAGE else f"{name} {layer}"] = float(value)
+                # g_l = Σ_terms ∂value/∂a⁽ˡ⁾
                 g = da if g is None else g + da
         return g
 

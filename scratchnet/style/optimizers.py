@@ -6,7 +6,7 @@ The notes' update, with a learning rate η::
 
 It works, but a good η depends on the pictures, the weights and the size, and the largest η
 that does not explode is far too small for most of the picture. Five ideas around it, each one
-line of `PixelDescent`, make a descent that needs no tuning. With g the gradient, v a velocity
+line of `PixelDescent`, make a descent that does without tuning. With g the gradient, v a velocity
 and t = 0, 1, …, N − 1 the iteration ::
 
     g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is steep along fine detail, flat along
@@ -21,6 +21,11 @@ The momentum is Nesterov's (1983). Polyak's (1964) would be θ ← θ + v, with 
 at θ. Nesterov takes it where the velocity is about to carry θ, at G = θ + μ v, and so sees a
 rise in J one step earlier and brakes. Written for G instead of θ that is the line above:
 G_new = θ + v + μ v = (G − μ v_old) + (μ v_old − η_t ĝ) + μ v = G + μ v − η_t ĝ.
+
+Where η = 1.5, μ = 0.95 and √f come from: with 150 evaluations at 128 px, momentum gains by far the
+most; μ = 0.95 gets lower than 0.9 and 0.98, and η = 1.5 to within 1 % of the best of 0.75, 1.5 and
+3; √f is about right for *The Starry Night*, and too much for a woodcut, whose hard edges are fine
+detail (``scripts/compare_optimizers.py --ideas``).
 
 An optimizer holds its parameters and nothing else. What changes during a descent is its state,
 a flat dict of numbers and arrays, so that ``np.savez(file, **state)`` saves it, and a descent that
@@ -98,6 +103,11 @@ def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     both move at their own pace. (Such a change of scales, known as preconditioning, still goes
     downhill, because every wave keeps its sign.) An exponent of 0 changes nothing.
 
+    Which power? On the way from a photograph to its lowest J in the manner of *The Starry Night*,
+    waves of 128 px are 50 times as strong as waves of 4 px; in the gradient, twice; in the gradient
+    divided by √f, 11 times. Step over gradient goes about like f^−0.73 there and f^−0.55 from
+    noise; for a woodcut, like f^−0.45 and f^−0.25 (``scripts/compare_optimizers.py --spectrum``).
+
     Parameters
     ----------
     gradient : ndarray, (H, W, 3)
@@ -110,6 +120,7 @@ def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     from scipy.fft import dctn, idctn
 
     f = frequencies(*gradient.shape[:2]).astype(gradient.dtype)
+    # DCT⁻¹(DCT(∂J/∂G) / f^exponent)
     spectrum = dctn(gradient, axes=(0, 1), norm="ortho")
     return idctn(spectrum / f[:, :, None] ** exponent, axes=(0, 1), norm="ortho")
 
@@ -128,14 +139,14 @@ def in_pixels(gradient: np.ndarray) -> np.ndarray:
     largest = np.abs(gradient).max()
     if largest == 0:
         return np.zeros_like(gradient)
-    gradient = (
-        gradient / largest
-    )  # so that squares of a float32 gradient neither over- nor underflow
+    # so that squares of a float32 gradient neither over- nor underflow
+    gradient = gradient / largest
+    # ĝ = g / √(mean g²)
     return gradient / np.sqrt(np.mean(gradient**2))
 
 
 def linear_decay(t: int, iterations: int) -> float:
-    """Return 1 − t/N: from 1 at the first of N steps towards 0 after the last."""
+    """Return 1 − t/N: 1 at the first of N steps, 0 after the last."""
     return 1 - t / iterations
 
 

@@ -7,9 +7,9 @@ One iteration is four calls: `network.forward`, the terms, `network.backward` (t
 Coarse to fine. A picture that starts as white noise at its full size keeps some of it: the
 deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
 goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, with
-half the steps. Each further size, twice as large, starts from the enlarged result of the one before
-and the detail of the content image that the smaller size could not show. With ↑ enlarging to the
-new size and ↓ shrinking to the old one::
+half the steps. Each further size, twice as large, starts from the enlarged result of the one
+before, plus the detail of the content image C that the smaller size could not show. With ↑
+enlarging to the new size and ↓ shrinking to the old one::
 
     G ← clip(↑G + C − ↑↓C, 0, 255)
 
@@ -57,7 +57,7 @@ class Step(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A `Step` without its picture, but with its size (height, width), for plots."""
+    """A `Step` without its picture, but with the picture's size, (height, width), for plots."""
 
     iteration: int
     loss: float
@@ -66,7 +66,7 @@ class Record(NamedTuple):
 
 
 class TransferResult(NamedTuple):
-    """The picture of the lowest J, the course of J, and why it stopped early (or None)."""
+    """The picture with the lowest J, the course of J, and why it stopped early (or None)."""
 
     image: np.ndarray
     history: list[Record]
@@ -97,7 +97,7 @@ def coarse_to_fine_sizes(
 
 
 def steps_of(sizes: Sequence[tuple[int, int]], iterations: int) -> list[int]:
-    """Return the number of steps at each size: at the last ``iterations``, before it half as many.
+    """Return the number of steps at each size: ``iterations`` at the last, half at the others.
 
     Examples
     --------
@@ -220,7 +220,7 @@ def style_transfer(
 
 
 class _Course:
-    """What has been seen of a descent so far, through all sizes."""
+    """What a transfer has seen so far, through all sizes."""
 
     def __init__(self, work: int, callback: Callable[[Step], None] | None):
         self.work, self.done, self.callback = work, 0, callback  # evaluations times pixels

@@ -1,17 +1,19 @@
 """Chapter 3: what the network has learned (Zeiler & Fergus 2013).
 
-A *unit* is one entry a_ijk. The units of a channel share one kernel and differ only in where they
-look, so "unit k" means any of channel k. From the notes: find the nine patches that excite a unit
-most, in each of layers 1 to 5; units of later layers see larger regions. Read, in this order:
+A *unit* is one entry a_ijk of a layer's map. The units of a channel share one kernel and differ
+only in where they look. The notes (`scratchnet`) ask for the nine patches that excite a unit most,
+in each of layers 1 to 5, and conclude that units of later layers see larger regions. (Zeiler and
+Fergus's network has five convolutional layers. VGG has five blocks of them, and so "layer 4" means
+a layer of block 4 here, such as relu4_3.) Read, in this order:
 
-- `receptive_field`: what a unit sees::
+- `receptive_field`: what a unit sees, for windows of size n and stride s::
 
-      r ← r + (n − 1)·jump        jump ← jump·s        for windows of size n and stride s
+      r ← r + (n − 1)·jump        jump ← jump·s
 
 - `strongest`: the K largest a_ijk of a channel over many pictures, apart from each other, and
   `scan`, the same for a folder of any size, by any number of workers;
-- `deconvnet`: which pixels make a unit fire, by a walk back under three rules: g·1[x>0], max(g, 0),
-  max(g, 0)·1[x>0];
+- `deconvnet`: which pixels make a unit fire, by a walk back under one of three rules, g·1[x>0],
+  max(g, 0) or max(g, 0)·1[x>0];
 - `occlusion`: the same, measured: |a − a_covered|;
 - `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′).
 """

@@ -1,8 +1,8 @@
 """What "correlated channels" means: which channels fire together, and which the style loss sees.
 
-From the notes: two channels are highly correlated if, wherever the filter of one finds its
-pattern, the filter of the other finds its own. The Gram matrix measures that, but also how
-strongly each channel fires by itself. Taking that out leaves the pair's *strength* ::
+From the notes (`scratchnet`): two channels are highly correlated if, wherever the filter of one
+finds its pattern, the filter of the other finds its own. The Gram matrix measures that, but also
+how strongly each channel fires by itself. Taking that out leaves the pair's *strength* ::
 
     strength_kk′ = Gram_kk′ / √(Gram_kk Gram_k′k′),        Gram_kk′ = Σ_ij a_ijk a_ijk′
 
@@ -20,8 +20,7 @@ How much each pair adds to the style loss between a picture G and a style (`styl
     contribution_kk′ = D_kk′² / (4C²),        D_kk′ = Gram_kk′(G)/M_G − Gram_kk′(S)/M_S
     J = Σ_kk′ contribution_kk′
 
-Where D_kk′ < 0, G has too little of what the style has, and a descent on J will add it. A
-channel's own share is its row's sum, Σ_k′ contribution_kk′; these add up to J as well.
+Where D_kk′ < 0, G has too little of what the style has, and a descent on J will add it.
 """
 
 from collections.abc import Iterable
@@ -41,7 +40,8 @@ class Pair(NamedTuple):
 
 
 def gram_matrix(a: np.ndarray) -> np.ndarray:
-    """Return Gram_kk′ = Σ_ij a_ijk a_ijk′, (C, C), of activations (H, W, C): see `network.gram`."""
+    """Return the Gram matrix, (C, C), of activations (H, W, C): see `network.gram`."""
+    # Gram_kk′ = Σ_ij a_ijk a_ijk′
     gram, _ = Gram().forward(a)
     return gram
 
@@ -137,7 +137,7 @@ def together(a: np.ndarray, k: int, k_: int) -> np.ndarray:
 
 
 def style_difference(a_G: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return D_kk′ = Gram_kk′(G)/M_G − target_kk′, (C, C): what `style_loss` squares.
+    """Return D_kk′, (C, C): what `style_loss` squares.
 
     Parameters
     ----------
@@ -146,17 +146,19 @@ def style_difference(a_G: np.ndarray, target: np.ndarray) -> np.ndarray:
         `style_target` of the style image's activations.
     """
     H, W, _ = a_G.shape
+    # D_kk′ = Gram_kk′(G)/M_G − Gram_kk′(S)/M_S; the target is the second of them
     return gram_matrix(a_G) / (H * W) - target
 
 
 def style_contributions(D: np.ndarray) -> np.ndarray:
-    """Return how much each k, k′ adds to the style loss, (C, C): D_kk′² / (4C²).
+    """Return how much each k, k′ adds to the style loss, (C, C).
 
     Examples
     --------
     >>> style_contributions(np.array([[2.0, -4.0], [-4.0, 0.0]])).tolist()
     [[0.25, 1.0], [1.0, 0.0]]
     """
+    # contribution_kk′ = D_kk′² / (4C²)
     return D**2 / (4 * len(D) ** 2)
 
 
@@ -174,5 +176,6 @@ def contribution_pairs(contributions: np.ndarray, count: int) -> list[Pair]:
     """
     both = contributions + contributions.T
     both[np.diag_indices(len(both))] /= 2
+    # J = Σ_kk′ contribution_kk′
     J = contributions.sum()
     return largest_pairs(both / J if J > 0 else both, count, with_itself=True)

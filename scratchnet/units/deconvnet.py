@@ -1,22 +1,23 @@
 """Which pixels make a unit fire: one walk back through the layers, under three rules.
 
-A unit is one entry a_ijk of a layer's map. The *signal* g begins as that unit's own activation at
-its place and 0 elsewhere (Zeiler & Fergus 2013, §2.1), and goes down layer by layer, through each
-by its own backward pass: a convolution applies its kernels rotated and no bias, a pool puts every
-entry back where its switch says. Only at a ReLU, y = max(x, 0), is there a choice ::
+The *signal* g begins as the unit's own activation a_ijk at its place and 0 elsewhere (Zeiler &
+Fergus 2013, §2.1). It goes down layer by layer, through each by that layer's own backward pass: a
+convolution applies its kernels turned by 180° and no bias, a pool puts every entry back where its
+switch says. Only at a ReLU, y = max(x, 0), is there a choice ::
 
     gradient     g ← g · 1[x > 0]               Simonyan et al. 2014
     deconvnet    g ← max(g, 0)                  Zeiler & Fergus 2013
     guided       g ← max(g, 0) · 1[x > 0]       Springenberg et al. 2015
 
-The rules differ in nothing else. At the picture there is no ReLU, so what arrives there has both
+The rules differ in nothing else. There is no ReLU at the picture, so what arrives there has both
 signs: where it is positive, a brighter pixel speaks for the unit; where negative, a darker one.
 
-The first rule is backpropagation, and what it gives is true, if only for small changes of the
-pixels: a_ijk · ∂a_ijk/∂image, the derivative of ½ a_ijk². The other two are no derivative of
-anything. They drop the signals that speak against the unit, and so draw clearer pictures.
+The first rule is backpropagation. What it gives is a derivative, and so tells what small changes
+of the pixels do: a_ijk · ∂a_ijk/∂image, which is the derivative of ½ a_ijk². The other two are no
+derivative of anything. They drop the signals that speak against the unit, and so draw clearer
+pictures.
 
-What those pictures can't show. Part of what is seen in them comes from the picture and not from
+**What those pictures can't show.** Part of what is seen in them comes from the picture and not from
 what the network has learned: switches and masks sit on the picture's edges whatever the kernels
 are, and a signal that is kept positive can't cancel away from them. Nie et al. (2018) show that
 both rules then partly restore the picture itself; Adebayo et al. (2018), that guided pictures
@@ -26,17 +27,18 @@ nothing, ``VGG(random_parameters())``: its guided pictures follow the photograph
 closely (a correlation of 0.74 to 0.90) as VGG-16's do (0.75 to 0.88); the gradients of neither do
 (−0.28 to 0.23). The other check is `occlusion`, which uses no rule.
 
-A unit depends on its receptive field only, so a crop of the picture that holds the field will do
-(`explain_patch`), if pools cut it as they cut the whole. Let unit u see the pixels
-u·jump − p … u·jump − p + r − 1 (`receptive_field`), let H be the picture's height, and crop rows ::
+**A crop is enough** (`explain_patch`). A unit depends on its receptive field only, so a crop that
+holds the field gives the same signal, if every pool cuts the crop into the same windows as the
+whole picture. Let unit u see the rows u·jump − p … u·jump − p + r − 1 (`receptive_field`), and let
+H be the picture's height. The crop has the rows top … bottom − 1, and columns likewise ::
 
-    top = max(0, ⌊(u·jump − p) / jump⌋ · jump)   …   bottom = min(u·jump − p + r, H)
+    top = max(0, ⌊(u·jump − p) / jump⌋ · jump)
+    bottom = min(u·jump − p + r, H)
 
-The jumps of all layers below divide the unit's. So top is a multiple of each of them, and the
-crop's maps are the whole's maps from row top / jump on: same pairs of rows in every pool, unit u
-now called u − top / jump. Every entry that the unit depends on has its own field inside the
-unit's, so the crop has it, too. Where such a field leaves the crop, it leaves the picture as well,
-and both see zeros. Entries whose zeros are only the crop's are none of these.
+The jump of each layer below divides the unit's, so top is a multiple of all of them: windows stay
+the same, and unit u of the whole is unit u − top / jump of the crop. An entry that the unit depends
+on sees no pixel that the unit does not see. So the crop has all that it sees, except what is
+outside the picture too, and there the whole picture's maps are padded with the same zeros.
 """
 
 import numpy as np
@@ -47,15 +49,29 @@ from scratchnet.network.relu import ReLU
 from scratchnet.units.receptive_field import ReceptiveField, receptive_field
 
 Box = tuple[int, int, int, int]
-SHOWN = 0.99  # of a signal's magnitudes lie below the scale of its picture
+SHOWN = 0.99  # of a signal's magnitudes are below the one that is shown as black or white
 ROUNDING = 1e-5  # of the largest magnitude: what is smaller is no signal
 
-# What becomes of a signal g at a ReLU; the cache is its mask 1[x > 0].
-RULES = {
-    "gradient": lambda relu, g, cache: relu.backward(g, cache),
-    "deconvnet": lambda relu, g, cache: np.maximum(g, 0),
-    "guided": lambda relu, g, cache: relu.backward(np.maximum(g, 0), cache),
-}
+
+def gradient_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """Let through what the ReLU let through on the way up: its cache is the mask 1[x > 0]."""
+    # g ← g · 1[x > 0]
+    return relu.backward(g, cache)
+
+
+def deconvnet_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """Let through what speaks for the unit, whatever the ReLU let through."""
+    # g ← max(g, 0)
+    return np.maximum(g, 0)
+
+
+def guided_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """Let through what both other rules do."""
+    # g ← max(g, 0) · 1[x > 0]
+    return relu.backward(np.maximum(g, 0), cache)
+
+
+RULES = {"gradient": gradient_rule, "deconvnet": deconvnet_rule, "guided": guided_rule}
 
 
 def project_back(
@@ -67,7 +83,7 @@ def project_back(
     ----------
     network : Network
     signal : ndarray, (H_l, W_l, C_l)
-        Shaped like the layer's activation.
+        g at the layer.
     layer : str
     caches : list
         From the forward pass of the picture; at least as deep as the layer.
@@ -126,8 +142,7 @@ def explain(
     -------
     signal : ndarray, (H, W, 3)
         In RGB, of both signs; 0 outside the unit's field, and everywhere if its activation is 0.
-        (Fast convolutions leave rounding outside the field: 1e-6 of the largest value, 3e-6 where
-        maps are so large that tiles of 6×6 are used.)
+        (Of fast convolutions, rounding is left outside the field: 3e-6 of the largest value.)
 
     Raises
     ------
@@ -150,14 +165,9 @@ def explain_patch(
     channel: int,
     rule: str = "deconvnet",
 ) -> np.ndarray:
-    """Return what `explain` does in the unit's field, computed on little more than the field.
+    """Return `explain`'s signal in the unit's field, (r, r, 3), computed on little more than that.
 
-    Parameters and errors are those of `explain`.
-
-    Returns
-    -------
-    signal : ndarray, (r, r, 3)
-        The field's box, cut out of the whole picture's signal; 0 where it leaves the picture.
+    It is 0 where the field leaves the picture. Parameters and errors are those of `explain`.
     """
     check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
@@ -177,10 +187,6 @@ def aligned_box(
 ) -> tuple[Box, tuple[int, int]]:
     """Return the part of a picture that is enough for a unit, and the unit's place there.
 
-    It holds the unit's field, as far as that is in the picture, and begins at a multiple of the
-    jump, so that pools cut it as they cut the whole: the module's docstring says why that is
-    enough for both passes.
-
     Parameters
     ----------
     field : ReceptiveField
@@ -199,26 +205,28 @@ def aligned_box(
 
     Examples
     --------
-    At jump 4, unit 5 sees the rows 20 − 10 = 10 … 33. The last multiple of 4 before is 8 = 2 · 4,
-    and so the unit is number 5 − 2 = 3 in the crop. Unit 0 sees columns from −10 on:
+    The unit in row 5 sees the rows 5·4 − 10 = 10 … 33. The last multiple of the jump up to there
+    is 8 = 2·4, and so the unit is in row 5 − 2 = 3 of the crop's map. Its column, 0, sees the
+    pixels −10 … 13:
 
     >>> aligned_box(ReceptiveField(24, 4, -10), (5, 0), (100, 100))
     ((8, 0, 34, 14), (3, 0))
     """
     top, left, bottom, right = field.box(*position)
-    j, (H, W) = field.jump, shape
-    # top ← max(0, ⌊top / j⌋ · j), bottom ← min(bottom, H)
-    top, left = max(0, top // j * j), max(0, left // j * j)
-    place = position[0] - top // j, position[1] - left // j
+    jump, (H, W) = field.jump, shape
+    # top = max(0, ⌊(u·jump − p) / jump⌋ · jump), where u·jump − p is the field's own top
+    top, left = max(0, top // jump * jump), max(0, left // jump * jump)
+    place = position[0] - top // jump, position[1] - left // jump
+    # bottom = min(u·jump − p + r, H)
     return (top, left, min(bottom, H), min(right, W)), place
 
 
 def as_picture(signal: np.ndarray) -> np.ndarray:
     """Turn a signal into a picture: grey where it is 0, all colours on one scale.
 
-    A deep unit's signal has a few entries far above all others, beside which the rest would be
-    grey. So the scale is the magnitude that 99 % of the entries stay below, those left out that
-    are 0 or rounding; what is larger is cut off.
+    A deep unit's signal has a few entries so large that all others would be grey beside them. So
+    the scale is the magnitude that 99 % of the entries stay below, not counting those that are 0
+    or rounding; what is larger is cut off.
 
     Parameters
     ----------
@@ -262,7 +270,7 @@ def check_unit(
 def _map_shape(layers: tuple, caches: list) -> tuple[int, int, int] | None:
     """Return the shape of the last layer's output; None before the first convolution.
 
-    Of all caches, a convolution's is the one that is its input's shape.
+    It follows from the convolutions' caches, each the shape of its input.
     """
     shape = None
     for layer, cache in zip(layers, caches, strict=False):

@@ -1,23 +1,24 @@
 """Which pixels matter to a unit, measured: cover them and look (Zeiler & Fergus 2013, §4.2).
 
 `deconvnet` draws a unit's pixels by rules of its own making; this check needs no rule and no
-derivative. The unit's field is cut into cells of step × step pixels. For each cell, cover a square
-around it with the mean colour, which the network sees as 0, and compute the unit again ::
+derivative. The unit's field is cut into cells of step × step pixels. For each cell (u, v), cover a
+square around it with the mean colour, which `Preprocess` turns to 0, and compute the unit again.
+Its activation was a and is now a_covered ::
 
-    response_uv = |a_ijk(image) − a_ijk(image with the square of cell (u, v) covered)|
+    response_uv = |a − a_covered|
 
-Squares may be larger than cells (square ≥ step): a larger one hides whole parts of things, and is
-noticed where a few pixels are not; the cell is the middle of its square.
+Squares may be larger than cells (square ≥ step): a large one hides whole parts of things, where a
+few pixels would not be missed. The cell is in the middle of its square.
 
-The *effective field* is where the responses are. Let response₁ ≥ response₂ ≥ … be all of them in
-falling order, N in number. It takes the share n / N of the field to hold a part q of them, with ::
+The *effective field* is where the responses are. Let response₁ ≥ response₂ ≥ … ≥ response_N be all
+of them in falling order. The cells that hold a part q of their sum are the n largest, with ::
 
-    n the smallest number for which   Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m
+    n = min{n : Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m}
 
-The theoretical field (`receptive_field`) is all that can have any influence on the unit; this
-measures what had influence, on this unit in this picture, and it is a much smaller area, most of
-it near the middle: q = 0.9 took 0.21 to 0.28 of the field for five units of VGG-16's third to
-fifth blocks. It is no property of the unit alone: another picture gives another.
+and take up the share n / N of the field. The theoretical field (`receptive_field`) is all that can
+have any influence on the unit; this measures what had influence, on this unit in this picture. It
+is a much smaller area, most of it near the middle: q = 0.9 took 0.21 to 0.28 of the field for five
+units of VGG-16's third to fifth blocks. Another picture gives another area.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units.deconvnet import aligned_box, check_unit
 from scratchnet.units.receptive_field import receptive_field
 
-SQUARES_ACROSS = 8  # sides of a square in a side of the field
+SQUARES_ACROSS = 8  # so many squares would fit beside each other in a field
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class OcclusionMap:
     Attributes
     ----------
     response : ndarray, (N_rows, N_cols)
-        |a − a_covered| of each cell; 0 where its square is outside the picture.
+        Of each cell; 0 where its square is outside the picture.
     activation : float
         a, with nothing covered.
     starts : ndarray of int, (N_rows,)
         First row of each square, and first column as well, counted from the first of the unit's
-        field. Where squares are larger than cells, the first start before the field.
+        field; negative for the first squares if they are larger than cells.
     square, step : int
         Side of a square and of a cell, in pixels: cell (u, v) begins at row u·step of the field.
     """
@@ -57,9 +58,9 @@ class OcclusionMap:
 
 
 def square_and_step(size: int) -> tuple[int, int]:
-    """Return sides of square and cell that suit a field: an eighth of it, and half of that.
+    """Return the sides of square and cell that suit a field: an eighth of it, and half of that.
 
-    Both at least 1; the half is rounded up, so that a field of VGG takes 300 passes at most.
+    Both are at least 1. The half is rounded up, so that a field of VGG takes 300 passes at most.
 
     Examples
     --------
@@ -86,13 +87,8 @@ def occlusion_map(
 
     Parameters
     ----------
-    network : Network
-    image : ndarray, (H, W, 3)
-        RGB in 0–255.
-    layer : str
-    position : (row, column)
-        The unit's place in the layer's map.
-    channel : int
+    network, image, layer, position, channel
+        As in `deconvnet.explain`.
     square, step : int
         Sides of a square and of a cell, in pixels; `square_and_step` suggests them.
 
@@ -124,7 +120,7 @@ def occlusion_map(
     response = np.zeros((len(starts), len(starts)))
     activation = a(part)
     for u, v in np.ndindex(response.shape):
-        if part[rows[u], cols[v]].size:  # otherwise the square is outside the picture
+        if part[rows[u], cols[v]].size:  # else the square is outside the picture
             covered = part.copy()
             covered[rows[u], cols[v]] = MEAN_BGR[::-1]
             # response_uv = |a − a_covered|
@@ -133,20 +129,20 @@ def occlusion_map(
 
 
 def _within(start: int, length: int) -> slice:
-    """Return so many indices from ``start`` on, without the negative ones."""
+    """Return ``length`` indices from ``start`` on, without the negative ones."""
     return slice(max(start, 0), max(start + length, 0))
 
 
 def share_of_field(response: np.ndarray, part: float = 0.9) -> float:
     """Return the smallest share of the field's area that holds a part of all responses.
 
-    This measures the effective field. Of a field that leaves the picture, what is outside counts
-    as area without any response.
+    This measures the effective field. Where a field leaves the picture, what is outside counts as
+    area without any response.
 
     Parameters
     ----------
     response : ndarray
-        |a − a_covered| of cells of equal area (those that the field's end cuts count as whole).
+        Of cells of equal area (those that the field's end cuts count as whole).
     part : float, default 0.9
         q, of the sum of all responses.
 
@@ -171,6 +167,6 @@ def share_of_field(response: np.ndarray, part: float = 0.9) -> float:
         raise ValueError(f"got part {part}, wanted a number in 0–1")
     falling = np.sort(response, axis=None)[::-1]
     sums = np.concatenate([[0], np.cumsum(falling)])  # of the n largest, n = 0, 1, …
-    # the smallest n with Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m
+    # n = min{n : Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m}
     n = np.searchsorted(sums, part * sums[-1])
     return float(n / response.size)

@@ -1,14 +1,14 @@
 """How much of the picture a unit sees.
 
 A unit is one entry a_ijk of a layer's map. Its *receptive field* is the square of pixels that its
-value depends on. Along one axis, let unit u of a layer see the pixels
+value depends on. Along one axis, let unit u of a layer see the r pixels
 
-    u·jump − p  …  u·jump − p + r − 1            r size, p padding
+    u·jump − p  …  u·jump − p + r − 1
 
 and let the next layer have windows of size n, stride s and padding q: its unit u sees the units
 u·s − q … u·s − q + n − 1 below. The first of those begins at pixel (u·s − q)·jump − p, and the
-last begins (n − 1)·jump pixels later. So, from a picture's own r = 1, jump = 1, p = 0, layer by
-layer ::
+last begins (n − 1)·jump pixels later. So, beginning with the picture, in which a "unit" is a pixel
+(r = 1, jump = 1, p = 0), and layer by layer ::
 
     p ← p + q·jump
     r ← r + (n − 1)·jump
@@ -16,7 +16,7 @@ layer ::
 
 Deeper units see more because r grows by (n − 1)·jump, and the jump doubles at every pool. This is
 the *theoretical* field: no pixel outside it has any influence. Pixels near its middle have the
-most, since more ways lead from them to the unit.
+most, since more paths through the network lead from them to the unit.
 """
 
 from dataclasses import dataclass
@@ -53,11 +53,11 @@ class ReceptiveField:
         return top, left, top + self.size, left + self.size
 
     def middle(self, position: np.ndarray | float) -> np.ndarray | float:
-        """Return the middle of the fields of units at these rows (or columns), in pixels."""
+        """Return where the fields of units at these rows (or columns) have their middle, in px."""
         return position * self.jump + self.start + self.size / 2
 
     def position(self, middle: np.ndarray | float) -> np.ndarray | float:
-        """Return the rows (or columns), in fractions, of units whose fields have that middle."""
+        """Undo `middle`; between two units, the result is a fraction."""
         return (middle - self.start - self.size / 2) / self.jump
 
 
@@ -86,7 +86,10 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
         if passed.window is None:
             raise ValueError(f"{passed.name} sees all positions, whatever the picture's size")
         n, s, q = passed.window
+        # p ← p + q·jump
         p += q * jump
+        # r ← r + (n − 1)·jump
         r += (n - 1) * jump
+        # jump ← jump·s
         jump *= s
     return ReceptiveField(r, jump, -p)

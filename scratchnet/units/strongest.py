@@ -1,25 +1,23 @@
 """What excites a unit: the image patches where its channel is largest (Zeiler & Fergus 2013, §4).
 
-For a channel k of a layer, over all pictures n and positions (i, j), look for the largest
-
-    a_ijk(picture n)
-
-and cut out of picture n what the unit at (i, j) sees (`receptive_field`). Next to a strong
-position there are others nearly as strong, of the same thing. So the largest is taken first, and
-from then on a position of that picture counts only at a distance from all those taken of it ::
+For a channel k of a layer, look over all pictures and all positions (i, j) for the largest a_ijk,
+and cut out of that picture what the unit there sees (`receptive_field`). Next to a strong position
+there are others nearly as strong, of the same thing. So the largest is taken first, and from then
+on a position of that picture counts only if it is far enough from each one taken ::
 
     max(|Δi|, |Δj|) · jump ≥ spacing · size          (spacing = ½: at least half a field apart)
 
-and only if the unit fires there, a_ijk > 0. Equal values go by picture, row, column. Of one
-picture no more than a few positions are kept, so that it can't fill all places by itself.
+and only if the unit fires there, a_ijk > 0. Of equal values the first one wins, by picture, scale,
+row and column. Of one picture no more than a few positions are kept, so that it can't fill all
+places by itself.
 
 A picture may be looked at in several sizes, its *scales*. A field's middle and size are then
 counted in pixels of scale 1, which are those of the scaled picture divided by the scale, and of
 two fields of different size the larger one sets the distance.
 
-Each picture thus gives a few candidates by itself (`strongest_positions`), and the K best of all
-are the K best of the K best of any two halves (`Strongest.merge`): so memory does not grow with
-the number of pictures, and neither their order nor who scanned which changes the result.
+Each picture gives a few candidates by itself (`strongest_positions`), and the K best of two sets of
+pictures are the K best of the K best of each (`Strongest.merge`). So memory does not grow with the
+number of pictures, and the result depends neither on their order nor on who looked at which.
 """
 
 from collections.abc import Sequence
@@ -31,7 +29,7 @@ from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units.receptive_field import ReceptiveField
 
 NONE = -1  # the picture of a place that is empty
-HAIR = 1e-6  # px: a distance equal to the spacing is far enough, whatever rounding does
+HAIR = 1e-6  # px: a distance equal to the spacing is far enough, in spite of rounding
 
 
 @dataclass
@@ -57,7 +55,7 @@ class Strongest:
 
     @classmethod
     def empty(cls, channels: int, places: int) -> "Strongest":
-        """Return one that holds nothing yet."""
+        """Return a table without any position yet."""
         return cls(
             np.zeros((channels, places), np.float32),
             np.full((channels, places), NONE, np.int32),
@@ -115,8 +113,8 @@ def strongest_positions(
     spacing : float
         How far apart, in sizes of the field.
     at_least : ndarray, (C,), or float
-        Only channels that reach this are searched: who has K stronger positions already passes
-        the weakest of them. (One as strong may still win, by its picture's number.)
+        A channel is searched only if it reaches this. If K positions are known already, pass the
+        weakest one's value: what is below it can't win. (An equal one can, by its picture.)
 
     Returns
     -------
@@ -148,6 +146,7 @@ def strongest_positions(
         if place + 1 < count:
             middle = field.middle(position) / scale[:, None]  # (C, 2), in px of scale 1
             for a, of_row, its_scale in zip(maps, of_rows, scales, strict=True):
+                # max(|Δi|, |Δj|) · jump ≥ spacing · size; what is nearer is struck out
                 reach = spacing * field.size / np.minimum(scale, its_scale) - HAIR
                 reach = np.maximum(reach, HAIR) * its_scale
                 _strike_out(a, of_row, middle * its_scale, reach, field)
@@ -159,8 +158,7 @@ def _largest(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each channel's largest value, (C,), its scale, (C,), and its position, (C, 2).
 
-    ``of_rows`` are the largest values of each row, (H, C). argmax returns the first of equals: so
-    ties go by scale, then row, then column.
+    ``of_rows`` are the largest values of each row, (H, C). argmax takes the first of equals.
     """
     winner = np.argmax([of_row.max(axis=0) for of_row in of_rows], axis=0)  # which of the maps
     value, position = np.zeros(len(winner), np.float32), np.zeros((len(winner), 2), np.int32)
@@ -193,8 +191,9 @@ def _strike_out(
 def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     """Cut a box out of a picture; where it leaves the picture, the mean colour is shown.
 
-    That is what the network sees there: its padding is 0, and so is the mean colour once
-    `Preprocess` has taken the mean away. Nothing is stretched.
+    The first convolution sees just that: its padding is 0, and so is the mean colour, once
+    `Preprocess` has taken the mean away. Deeper layers see activations of 0 outside the picture,
+    which no picture there would give them. Nothing is stretched.
 
     Parameters
     ----------

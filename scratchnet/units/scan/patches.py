@@ -9,13 +9,15 @@ attributes             str, int, float   ``network`` (SHA-256 of its weights), a
 ``pictures/size``      int32, (N, 2)     height and width at scale 1; 0 if it was not readable,
                                          −1 if it has not been looked at
 LAYER attributes       int               ``size``, ``jump``, ``start`` of the receptive field
-``LAYER/value``        float32, (C, k)   a_ijk, in falling order along k
-``LAYER/picture``      int32, (C, k)     row of ``pictures``; −1 where there is none
-``LAYER/scale``        float64, (C, k)   which of the scales
-``LAYER/position``     int32, (C, k, 2)  row i, column j in the layer's map
-``LAYER/box``          int32, (C, k, 4)  top, left, bottom, right of the field, not clipped, in
+``LAYER/value``        float32, (C, K)   a_ijk, in falling order along K
+``LAYER/picture``      int32, (C, K)     row of ``pictures``; −1 where there is none
+``LAYER/scale``        float64, (C, K)   which of the scales
+``LAYER/position``     int32, (C, K, 2)  row i, column j in the layer's map
+``LAYER/box``          int32, (C, K, 4)  top, left, bottom, right of the field, not clipped, in
                                          pixels of the picture at that scale
 ====================== ================= ====================================================
+
+N is the number of pictures, and K that of patches of a channel (``k`` of the settings).
 """
 
 import os

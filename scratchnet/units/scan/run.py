@@ -148,7 +148,7 @@ def _change(top: TopPatches, found: Found) -> Change:
 
 
 def _apply(top: TopPatches, change: Change) -> None:
-    """Change the scan. To do it twice is the same as once, so Ctrl-C in the middle does no harm."""
+    """Change the scan. Doing it twice is the same as once, so Ctrl-C in the middle does no harm."""
     top.strongest.update(change.strongest)
     for number, size in change.found.sizes.items():
         top.sizes[number] = size

@@ -25,7 +25,7 @@ class ScanSettings:
     ----------
     layers : tuple of str
     k : int
-        How many patches for each channel.
+        K: how many patches for each channel.
     per_picture : int
         How many of them from one picture at most.
     spacing : float

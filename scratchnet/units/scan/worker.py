@@ -22,8 +22,8 @@ from scratchnet.vgg import VGG
 class Task(NamedTuple):
     """A few pictures (number, path) for a worker, and how to look at them.
 
-    ``at_least`` is for each layer and channel the k-th strongest value so far, (C,): what is below
-    it has no chance.
+    ``at_least`` is for each layer and channel the K-th strongest value so far, (C,): what is below
+    it can't win.
     """
 
     pictures: list[tuple[int, str]]
@@ -36,9 +36,9 @@ class Task(NamedTuple):
 
 @dataclass
 class Found:
-    """What a worker found; by the pictures' numbers, sizes and hashes, and why it skipped some.
+    """What a worker found, and, by the pictures' numbers, their sizes and hashes.
 
-    ``missing`` are those that are not there at all, as far as the worker sees.
+    ``skipped`` says why it could not read some; ``missing`` are those of which it finds no file.
     """
 
     strongest: dict[str, Strongest]

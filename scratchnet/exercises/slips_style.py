@@ -1,0 +1,147 @@
+"""Slips in the exercises on the Gram matrix, losses, momentum and rules: see `slips`."""
+
+from scratchnet.exercises.exercise import Slip
+
+_NESTEROV = """
+v = {}
+moved = np.clip(image + self.momentum * v - eta * g, 0, 255)
+return moved, {{**state, "t": t + 1, "velocity": v}}
+"""
+_VELOCITY = 'self.momentum * state["velocity"] - eta * g'
+_TV = "dimage = np.zeros_like(image)\n{}\nreturn value, dimage"
+_DOWN = "dimage[1:] += down\ndimage[:-1] -= down\n"
+_RIGHT = "dimage[:, 1:] += right\ndimage[:, :-1] -= right\n"
+
+
+SLIPS = {
+    "gram": (
+        Slip("half of the product rule: a is in Gram twice, so A dGram is missing",
+             "return cache @ dgram.T"),
+        Slip("dGram is taken to be symmetric: A dGramᵀ + A dGram is not 2 A dGramᵀ",
+             "return 2 * cache @ dgram.T"),
+        Slip("the two parts of the product rule have opposite signs: A dGramᵀ is subtracted",
+             "return cache @ (dgram - dgram.T)"),
+        Slip("only the diagonal is used: sum over all k′, the other channels",
+             "return cache * 2 * np.diag(dgram)"),
+        Slip("dGram is multiplied by dGramᵀ: the product rule is a sum",
+             "return cache @ (dgram * dgram.T)"),
+        Slip("only pairs with k ≤ k′ are used: half of dGram, a triangle",
+             "U = np.triu(dgram)\nreturn cache @ (U + U.T)"),
+        Slip("the diagonal is left out: a channel is in Gram with itself, too",
+             "D = dgram - np.diag(np.diag(dgram))\nreturn cache @ (D + D.T)"),
+        Slip("the diagonal is counted once: a_k · a_k is a square, with a factor of 2",
+             "return cache @ (dgram + dgram.T - np.diag(np.diag(dgram)))"),
+        Slip("the mean activation is subtracted: the Gram matrix does not subtract it",
+             "return (cache - cache.mean(axis=(0, 1))) @ (dgram + dgram.T)"),
+        Slip("dGram is missing: the chain rule multiplies by it", "return 2 * cache"),
+    ),
+    "content-loss": (
+        Slip("the gradient is masked where a_G ≤ 0: that is the ReLU's part, not the loss's",
+             "return value, d * (a_G > 0)"),
+        Slip("absolute differences: the sign of d counts", "return value, np.abs(d)"),
+        Slip("only the sign of d is used, not its size", "return value, np.sign(d)"),
+        Slip("the square itself, not its derivative: ½ d² has the derivative d",
+             "return value, d**2"),
+        Slip("the square itself, not its derivative: ½ d² has the derivative d",
+             "return value, 0.5 * d**2"),
+        Slip("the target a_C is forgotten", "return value, a_G"),
+        Slip("a_G is forgotten: d is a_G − a_C", "return value, -a_C"),
+        Slip("the gradient is summed over everything: each entry has its own",
+             "return value, np.full_like(d, d.sum())"),
+    ),
+    "style-loss": (
+        Slip("the square itself, not its derivative: D² has the derivative 2 D",
+             "return value, D**2 / (2 * C**2)"),
+        Slip("the square itself, not its derivative: D² has the derivative 2 D",
+             "return value, D**2 / (4 * C**2)"),
+        Slip("only the diagonal is used: all pairs of channels count",
+             "return value, np.diag(np.diag(D)) / (2 * C**2)"),
+        Slip("only pairs on and above the diagonal are used: half of the matrix",
+             "return value, np.triu(D) / (2 * C**2)"),
+        Slip("// cuts off: whole-number division", "return value, D // (2 * C**2)"),
+        Slip("the target is forgotten: D is the difference of both",
+             "return value, gram / (2 * C**2)"),
+        Slip("absolute differences: the sign of D counts",
+             "return value, np.abs(D) / (2 * C**2)"),
+        Slip("D Dᵀ is a matrix product: the loss squares entry by entry",
+             "return value, D @ D / (2 * C**2)"),
+    ),
+    "total-variation": (
+        Slip("only one pixel of each pair gets a gradient: the other one gets −d",
+             _TV.format("dimage[1:] += down\ndimage[:, 1:] += right")),
+        Slip("only one pixel of each pair gets a gradient: the other one gets +d",
+             _TV.format("dimage[:-1] -= down\ndimage[:, :-1] -= right")),
+        Slip("gradients are overwritten, not added up: a pixel is in up to four differences (+=)",
+             _TV.format("dimage[1:] = down\ndimage[:-1] = -down\n"
+                        "dimage[:, 1:] = right\ndimage[:, :-1] = -right")),
+        Slip("`down` has the wrong sign, `right` has not",
+             _TV.format("dimage[1:] -= down\ndimage[:-1] += down\n" + _RIGHT)),
+        Slip("`right` has the wrong sign, `down` has not",
+             _TV.format(_DOWN + "dimage[:, 1:] -= right\ndimage[:, :-1] += right")),
+        Slip("only the sign of d is used, as for |d|: here the loss is ½ d²",
+             _TV.format("dimage[1:] += np.sign(down)\ndimage[:-1] -= np.sign(down)\n"
+                        "dimage[:, 1:] += np.sign(right)\ndimage[:, :-1] -= np.sign(right)")),
+        Slip("it begins with the picture itself, not with zeros",
+             "dimage = image.copy()\n" + _DOWN + _RIGHT + "return value, dimage"),
+        Slip("vertical differences have no gradient", _TV.format(_RIGHT)),
+        Slip("horizontal differences have no gradient", _TV.format(_DOWN)),
+        Slip("the last pair of rows is left out",
+             _TV.format("down = down.copy()\ndown[-1] = 0\n" + _DOWN + _RIGHT)),
+        Slip("the last pair of columns is left out",
+             _TV.format("right = right.copy()\nright[:, -1] = 0\n" + _DOWN + _RIGHT)),
+        Slip("both pixels of a pair are pushed the same way: one gets +d, the other −d",
+             _TV.format("dimage[1:] += down\ndimage[:-1] += down\n"
+                        "dimage[:, 1:] += right\ndimage[:, :-1] += right")),
+    ),
+    "momentum": (
+        Slip("the momentum has the wrong sign: the velocity is turned round",
+             _NESTEROV.format('-self.momentum * state["velocity"] - eta * g')),
+        Slip("the velocity is not stored in the new state",
+             _NESTEROV.replace(', "velocity": v', "").format(_VELOCITY)),
+        Slip("the old velocity is stored in the new state",
+             _NESTEROV.replace('"velocity": v', '"velocity": state["velocity"]').format(_VELOCITY)),
+        Slip("pixels are clipped to 0–1, but they run from 0 to 255",
+             _NESTEROV.replace("0, 255", "0, 1").format(_VELOCITY)),
+        Slip("the gradient itself is used, not ĝ: neither smoothed nor measured in pixels",
+             _NESTEROV.replace("* g", "* gradient").format(_VELOCITY.replace("* g", "* gradient"))),
+        Slip("the step does not decay: the learning rate is used in place of η_t",
+             _NESTEROV.replace("eta", "self.learning_rate").format(
+                 _VELOCITY.replace("eta", "self.learning_rate"))),
+        Slip("the step is scaled by 1 − μ: here it enters the velocity whole",
+             _NESTEROV.format(_VELOCITY.replace("eta", "(1 - self.momentum) * eta"))),
+        Slip("the velocity is measured after clipping, not as it was",
+             _NESTEROV.replace("return", "v = moved - image\nreturn").format(_VELOCITY)),
+        Slip("the picture moves by the velocity twice",
+             _NESTEROV.replace("self.momentum * v - eta * g", "2 * v").format(_VELOCITY)),
+        Slip("the picture moves by μ v alone: the step −η_t ĝ is missing",
+             _NESTEROV.replace(" - eta * g, 0", ", 0").format(_VELOCITY)),
+        Slip("pixels are rounded to whole numbers (integers), and small steps are lost",
+             _NESTEROV.replace("return", "moved = np.rint(moved)\nreturn").format(_VELOCITY)),
+        Slip("pixels are cut off to whole numbers (integers), and small steps are lost",
+             _NESTEROV.replace("return", "moved = np.floor(moved)\nreturn").format(_VELOCITY)),
+    ),
+    "deconvnet": (
+        Slip("the signal is not used: only where it is positive", "return (g > 0) * 1.0"),
+        Slip("negative signals are turned round, not dropped: absolute values", "return np.abs(g)"),
+        Slip("what is positive is dropped, and the rest kept: the wrong sign",
+             "return np.minimum(g, 0)"),
+        Slip("the mask is returned, without the signal g", "return cache * 1.0"),
+        Slip("the mask and the sign have changed places",
+             "return np.where(cache, np.maximum(g, 0), g)"),
+        Slip("the mask is from the wrong side, and the deconvnet uses none",
+             "return np.maximum(g, 0) * (1 - cache)"),
+    ),
+    "guided": (
+        Slip("both rules are added: a signal has to pass both",
+             "return np.maximum(g, 0) + relu.backward(g, cache)"),
+        Slip("one rule is enough for a signal to pass: it has to pass both",
+             "return np.where(cache | (g > 0), g, 0)"),
+        Slip("the signal g is missing: only the masks are multiplied",
+             "return relu.backward(1.0 * (g > 0), cache)"),
+        Slip("what is positive is dropped: the wrong sign",
+             "return relu.backward(np.minimum(g, 0), cache)"),
+        Slip("the mask is from the wrong side", "return np.maximum(g, 0) * (1 - cache)"),
+        Slip("the mean of both rules is taken: a signal has to pass both",
+             "return (np.maximum(g, 0) + relu.backward(g, cache)) / 2"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,209 @@
+"""Show what each term of J wants to change in G, as pictures.
+
+Without arguments: a street of old houses and The Starry Night, from the content image, 192 px. One
+figure is saved. Its rows are G at the start, after 10 and after 50 steps. Its columns are G, then
+−∂J_term/∂G of the content term, of the style term at each layer and of the total variation, and
+their sum, which is what the optimizer is given. Grey means no change; where a panel is lighter than
+grey, or red, G is to become lighter, or redder. All panels of a row have one scale, so that they
+show which terms are strong.
+
+Under each panel: the gradient's root mean square (rms), in J per grey level, and its cosine with
+the sum: 1 where a term pulls the way that the sum does, below 0 where it is outvoted. The printed
+table has the cosine with the content term as well.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from command_line import Parser, positive
+from scanning import check_ending, make_room
+
+from scratchnet import (
+    LBFGS,
+    VGG,
+    Content,
+    Style,
+    StyleTransferObjective,
+    Term,
+    TotalVariation,
+    load_image,
+)
+from scratchnet.files.hdf5 import replacing
+from scratchnet.files.images import fit, resize_image
+from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.transfer import descend
+
+try:
+    from matplotlib.figure import Figure
+    from tqdm import tqdm
+except ImportError as error:
+    print(f"show_gradient: {error}; install the extra: pip install '.[viz]'", file=sys.stderr)
+    sys.exit(2)
+
+IMAGES = Path(__file__).parent / "images"
+GREY = 127.5
+REACH = 3  # root mean squares of a row's strongest gradient from grey to white
+PANEL = 1.6  # inches
+DPI = 120
+SUM = "sum"
+
+
+class Row(NamedTuple):
+    """G after some steps, J, and the gradient of each term, (H, W, 3), and of their sum."""
+
+    step: int
+    G: np.ndarray
+    J: float
+    gradients: dict[str, np.ndarray]
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number of at least 0."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return number
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    # fmt: off
+    add("--content", type=Path, default=IMAGES / "leuven_street.jpg", metavar="FILE",
+        help="the picture that says what is seen")
+    add("--style", type=Path, default=IMAGES / "starry_night.jpg", metavar="FILE",
+        help="the picture that says how it is painted")
+    add("--init", choices=("content", "random"), default="content",
+        help="what G starts as: the content image, or noise")
+    add("--steps", type=whole_number, nargs="+", default=[0, 10, 50], metavar="N",
+        help="a row after each of these numbers of steps")
+    add("--image-size", type=positive, default=192, metavar="PX",
+        help="long side of both pictures; smaller ones stay so")
+    add("--each-scale", action="store_true",
+        help="scale each panel by itself: shows the weak terms, too")
+    add("--output", type=Path, default=Path("outputs/gradient_terms.png"), metavar="FILE",
+        help="the figure: .png, .jpg or .pdf")
+    # fmt: on
+    return parser.parse_args()
+
+
+def single_terms(content: np.ndarray, style: np.ndarray) -> list[Term]:
+    """Return the terms of a style transfer, with the style at each layer as a term of its own."""
+    layers = [
+        Style(style, {layer: weight}, name=f"style\n{layer}")
+        for layer, weight in STYLE_LAYERS.items()
+    ]
+    return [Content(content, CONTENT_LAYERS), *layers, TotalVariation()]
+
+
+def measure(terms: list[Term], G: np.ndarray, steps: set[int]) -> list[Row]:
+    """Descend from G, and return each term's gradient after each of the numbers of steps."""
+    network, size, rows = VGG.load(), G.shape[:2], []
+    objective = StyleTransferObjective(network, terms, size)
+    alone = {term.name: StyleTransferObjective(network, [term], size) for term in terms}
+    descent = descend(objective, G, LBFGS(), max(steps))
+    bar = tqdm(descent, "evaluations of J", max(steps) + 1, leave=False)
+    for step, (G, (J, gradient, _)) in enumerate(bar):
+        if step in steps:
+            gradients = {name: of_one(G)[1] for name, of_one in alone.items()}
+            rows.append(Row(step, G, J, {**gradients, SUM: gradient}))
+    return rows
+
+
+def rms(x: np.ndarray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+
+
+def cosine(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the cosine of the angle between two arrays; 0 if one of them is 0."""
+    # cos = Σ x y / (‖x‖ ‖y‖)
+    cosine = float(np.mean(np.multiply(x, y, dtype=np.float64)) / (rms(x) * rms(y) or 1))
+    return round(cosine, 2) + 0.0  # no −0.00
+
+
+def panel(gradient: np.ndarray, scale: float) -> np.ndarray:
+    """Draw −gradient as a picture: 0 is grey, −REACH · scale is white, +REACH · scale is black."""
+    picture = GREY - gradient * (GREY / (REACH * scale or 1))
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print each gradient's root mean square, and its cosines with two others."""
+    print(
+        "∂J_term/∂G: root mean square in J per grey level, cosine with the sum and with the content"
+    )
+    print(f"{'':<15}" + "".join(f"{f'step {row.step}':>12}    sum  cont." for row in rows))
+    for name in rows[0].gradients:
+        line = f"{' '.join(name.split()):<15}"
+        for _, _, _, gradients in rows:
+            gradient = gradients[name]
+            with_sum, with_content = (cosine(gradient, gradients[of]) for of in (SUM, "content"))
+            line += f"{rms(gradient):12.1e} {with_sum:6.2f} {with_content:6.2f}"
+        print(line)
+
+
+def draw(rows: list[Row], each_scale: bool, path: Path) -> None:
+    """Save the grid of pictures."""
+    columns = ["G", *rows[0].gradients]
+    height, width, _ = rows[0].G.shape
+    size = PANEL * len(columns), (PANEL * height / width + 0.36) * len(rows) + 0.75
+    figure = Figure(size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.04, wspace=0.01, hspace=0.01)
+    scales = "each panel has its own scale" if each_scale else "one scale for each row"
+    figure.suptitle(
+        f"What each term wants to change: −∂J_term/∂G; grey is no change, {scales}", fontsize=12
+    )
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for axes, name in zip(grid[0], columns, strict=True):
+        axes.set_title(name, fontsize=10)
+    for line, row in zip(grid, rows, strict=True):
+        line[0].imshow(np.rint(row.G).astype(np.uint8))
+        line[0].set_ylabel(f"step {row.step}", fontsize=10)
+        line[0].set_xlabel(f"J = {row.J:.3g}", fontsize=9)
+        strongest = max(map(rms, row.gradients.values()))
+        for axes, gradient in zip(line[1:], row.gradients.values(), strict=True):
+            own = rms(gradient)
+            axes.imshow(panel(gradient, own if each_scale else strongest))
+            towards = f"\ncos {cosine(gradient, row.gradients[SUM]):.2f}" if own else ""
+            axes.set_xlabel(f"rms {own:.2g}{towards}", fontsize=9)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=DPI)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load, measure, print and draw."""
+    check_ending("--output", arguments.output, ".png", ".jpg", ".pdf")
+    make_room(arguments.output)
+    content, style = (
+        resize_image(image, fit(image.shape, min(arguments.image_size, max(image.shape))))
+        for image in map(load_image, (arguments.content, arguments.style))
+    )
+    G = content
+    if arguments.init == "random":
+        G = np.random.default_rng(0).uniform(0, 255, content.shape).astype(content.dtype)
+    rows = measure(single_terms(content, style), G, set(arguments.steps))
+    print_table(rows)
+    draw(rows, arguments.each_scale, arguments.output)
+    print(f"saved {arguments.output}")
+
+
+def main() -> int:
+    """Run, and turn what a user can mend into one line and exit code 2."""
+    arguments = parse_arguments()
+    try:
+        run(arguments)
+    except (OSError, ValueError) as error:
+        print(f"show_gradient: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
