@@ -5,6 +5,7 @@ likeliest mistake.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from scratchnet.checks.catalogue import KINKED
 from scratchnet.checks.numerical import relative_error
 from scratchnet.exercises.diagnosis import likeliest, planted, seen_in_numbers
 from scratchnet.exercises.exercise import Exercise, Trial
-from scratchnet.exercises.patterns import Wrong, as_numbers
+from scratchnet.exercises.patterns import Wrong, as_numbers, same
 from scratchnet.exercises.scaling import not_linear
 from scratchnet.exercises.trials import AFTERWARDS
 
@@ -48,7 +49,7 @@ def check(exercise: Exercise, module: ModuleType, seed: int = 0) -> Verdict:
     Exception
         Whatever the reader's code raises on the first case.
     """
-    trials = list(exercise.trials(np.random.default_rng(seed)))
+    trials = cases(exercise, seed)
     answers, first_error = [], None
     for trial in trials:
         try:
@@ -62,7 +63,7 @@ def check(exercise: Exercise, module: ModuleType, seed: int = 0) -> Verdict:
     for trial, given in tried:
         for what in trial.right:
             if trouble := _trouble(trial, what, given.get(what)):
-                says = [trouble, *_likely(exercise, trials, answers)]
+                says = [trouble, *_likely(exercise, trials, answers), *_right_in(tried)]
                 return Verdict(False, _lines(exercise, trial, says))
     wrong = [Wrong(t, what, as_numbers(given[what])) for t, given in tried for what in t.right]
     errors = [float(_error(one).max(initial=0)) for one in wrong]
@@ -78,6 +79,12 @@ def check(exercise: Exercise, module: ModuleType, seed: int = 0) -> Verdict:
         f"{exercise.name}: right. All {entries} numbers agree with {with_what}: "
         f"largest error {max(errors):.0e}, bound {BOUND:.0e}.",
     )
+
+
+@cache
+def cases(exercise: Exercise, seed: int) -> list[Trial]:
+    """Return the cases, with what was measured on them."""
+    return list(exercise.trials(np.random.default_rng(seed)))
 
 
 def _error(one: Wrong) -> np.ndarray:
@@ -134,10 +141,18 @@ def _what_is_wrong(
     if not given and (scaled := not_linear(first.trial, module, planted(exercise, ()))):
         says.append(f"pattern: {scaled}")
     says += _likely(exercise, trials, answers, factors=not seen or "factor" not in seen)
-    right_in = [t.case for t in trials if t not in {one.trial for one in wrong}]
-    if right_in:
-        says.append(f"right for {'; '.join(right_in)}")
-    return _lines(exercise, first.trial, says)
+    tried = [(t, given) for t, given in zip(trials, answers, strict=True) if given is not None]
+    return _lines(exercise, first.trial, [*says, *_right_in(tried)])
+
+
+def _right_in(tried: list[tuple[Trial, Mapping[str, np.ndarray]]]) -> list[str]:
+    """Return a line that names the cases without any mistake."""
+    right = [
+        trial.case
+        for trial, given in tried
+        if all(same(as_numbers(given.get(what)), as_numbers(r)) for what, r in trial.right.items())
+    ]
+    return [f"right for {'; '.join(right)}"] if right else []
 
 
 def _likely(

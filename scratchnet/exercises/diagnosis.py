@@ -7,6 +7,7 @@ the mistake was, `patterns` says what can be seen in the numbers.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from types import ModuleType
 from typing import NamedTuple
@@ -47,11 +48,7 @@ def likeliest(
 
     ``answers`` holds None for a trial on which his code raised an error.
     """
-    theirs = [
-        (mistake, list(_answers(module, trials)))
-        for mistake, module in _all_mistakes(exercise)
-        if module is not None
-    ]
+    theirs = [(mistake, list(_answers(module, trials))) for mistake, module in modules(exercise)]
     for compare in (_nothing_else, _a_factor):
         found = [
             mistake._replace(factor=said)
@@ -63,8 +60,13 @@ def likeliest(
     return None
 
 
+@cache
+def modules(exercise: Exercise) -> list[tuple[Diagnosis, ModuleType]]:
+    """Return what is known to go wrong, the likeliest first, and code that does."""
+    return [(what, module) for what, module in _all_mistakes(exercise) if module is not None]
+
+
 def _all_mistakes(exercise: Exercise) -> Iterator[tuple[Diagnosis, ModuleType | None]]:
-    """Yield what is known to go wrong, the likeliest first, and code that does."""
     known = MISTAKES[exercise.name]
     for mistake in known:
         yield Diagnosis(mistake.what, mistake.name), planted(exercise, [mistake])
@@ -125,8 +127,10 @@ def _a_factor(trials, answers, theirs) -> str | None:
             if c is None:
                 return None
             said.add(named_factor(c, trial.factors))
-    without_numbers = {re.sub(r" \(.*\)", "", text) for text in said}
-    return min(said) if len(without_numbers) == 1 else None
+    named = {
+        re.sub(r"[\d.]+ \((.*)\)", r"\1", text) for text in said
+    }  # M is another number each time
+    return min(said) if len(named) == 1 else None
 
 
 def _equal(a: object, b: object) -> bool:

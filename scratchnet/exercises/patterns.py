@@ -14,6 +14,7 @@ import numpy as np
 from scratchnet.exercises.exercise import Trial
 
 SAME = 1e-6  # of the largest entry
+THROUGHOUT = 0.9  # of the entries of a part
 MAP = ("row", "column", "channel")
 
 
@@ -107,14 +108,14 @@ def named_factor(c: float, factors: Mapping[str, float]) -> str:
         return "the sign is wrong everywhere: a descent would go uphill"
     sign = "of the wrong sign, and " if c < 0 else ""
     known = {name: value for name, value in factors.items() if value not in (0, 1)}
-    known |= {"2": 2, "4": 4, "8": 8}
+    known |= {"2": 2, "4": 4, "8": 8, "255": 255}
     known |= {f"{n} · {name}": n * value for n in (2, 4) for name, value in factors.items()}
     for name, value in known.items():
-        number = "" if name == f"{value:g}" else f" ({value:g})"
+        number = name if name == f"{value:g}" else f"{value:g} ({name})"
         if abs(abs(c) / value - 1) < SAME:
-            return f"everything is {sign}too large by the factor {name}{number}"
+            return f"everything is {sign}too large by the factor {number}"
         if abs(abs(c) * value - 1) < SAME:
-            return f"everything is {sign}too small by the factor {name}{number}"
+            return f"everything is {sign}too small by the factor {number}"
     return f"everything is {sign}{abs(c):.6g} times what it should be"
 
 
@@ -148,9 +149,11 @@ def shifted(wrong: Wrong) -> str | None:
 def whole_numbers(wrong: Wrong) -> str | None:
     """Nothing after the point."""
     a, b = wrong.answer, wrong.right
-    if a.any() and np.array_equal(a, np.rint(a)) and np.abs(b - np.rint(b)).max() > SAME:
-        return "all are whole numbers: is an array of integers filled, or // used?"
-    return None
+    if not a.any() or not np.array_equal(a, np.rint(a)) or np.array_equal(b, np.rint(b)):
+        return None
+    if set(np.unique(a)) <= {0, 1}:
+        return "all are 0 or 1: a mask; the chain rule multiplies it by what comes down"
+    return "all are whole numbers: is an array of integers filled, or // used?"
 
 
 def by_channel(wrong: Wrong) -> str | None:
@@ -165,41 +168,70 @@ def by_channel(wrong: Wrong) -> str | None:
     return None
 
 
+def where(bad: np.ndarray, right: np.ndarray, axes: tuple[str, ...]) -> str:
+    """Say which rows, columns or channels are wrong throughout, if nothing else is; or ""."""
+    found, inside = [], np.ones_like(bad)
+    for axis, name in enumerate(axes[: bad.ndim]):
+        others = tuple(n for n in range(bad.ndim) if n != axis)
+        some = bad.any(axis=others)
+        n, size = np.flatnonzero(some), len(some)
+        inside &= np.expand_dims(some, others)
+        if len(n) == 1 and size > 1:
+            end = {0: "first ", size - 1: "last "}.get(int(n[0]), "")
+            found.append(f"the {end}{name} ({n[0]})")
+        elif len(n) < size:
+            found.append(f"the {name}s {', '.join(map(str, n))}")
+    throughout = (bad | (right == 0))[inside].mean() > THROUGHOUT if inside.any() else False
+    return " and ".join(found) if throughout else ""
+
+
 def region(wrong: Wrong) -> str | None:
-    """Wrong in the first or last row, column or channel only; on or off the diagonal."""
+    """Wrong in some rows, columns or channels only; on or off the diagonal."""
     a, b = wrong.answer, wrong.right
     if a.shape != b.shape:
         return None
     bad = np.abs(a - b) > SAME * np.abs(b).max()
     what = "0, and only there" if not a[bad].any() else "wrong, and only there"
-    for axis, name in enumerate(wrong.axes[: a.ndim]):
-        others = tuple(n for n in range(a.ndim) if n != axis)
-        indices = np.flatnonzero(bad.any(axis=others))
-        if len(indices) == 1 and a.shape[axis] > 1:
-            end = {0: "first ", a.shape[axis] - 1: "last "}.get(int(indices[0]), "")
-            return f"the {end}{name} ({indices[0]}) is {what}"
+    if place := where(bad, b, wrong.axes):
+        return f"in {place} answers are {what}"
     if a.ndim == 2 and a.shape[0] == a.shape[1]:
         on = np.eye(len(a), dtype=bool)
-        for place, where in [("on", on), ("off", ~on), ("below", np.tril(~on)),
-                             ("above", np.triu(~on))]:  # fmt: skip
-            if not bad[~where].any():
+        for place, inside in [("on", on), ("off", ~on), ("below", np.tril(~on)),
+                              ("above", np.triu(~on))]:  # fmt: skip
+            if not bad[~inside].any():
                 return f"{place} the diagonal everything is {what}"
     return None
 
 
+def sides(bad: np.ndarray, border: int) -> str:
+    """Say at which sides of a map the True entries are."""
+    inner = slice(border, -border)
+    parts = {
+        "top": bad[:border, inner], "bottom": bad[-border:, inner],
+        "left": bad[inner, :border], "right": bad[inner, -border:],
+    }  # fmt: skip
+    return " and ".join(name for name, part in parts.items() if part.any())
+
+
+def border(wrong: Wrong) -> str | None:
+    """Right inside, wrong at the border."""
+    a, b, width = wrong.answer, wrong.right, wrong.trial.border
+    if a.shape != b.shape or not width or wrong.axes != MAP:
+        return None
+    bad = np.abs(a - b) > SAME * np.abs(b).max()
+    inner = bad[width:-width, width:-width]
+    if not inner.size or inner.any():
+        return None
+    side = f" ({sides(bad, width)})" if sides(bad, width) else ""
+    return f"right inside, wrong at the border{side}: look at the padding, and at where indices end"
+
+
 def places(wrong: Wrong) -> str | None:
     """Wrong in some places only, which say why."""
-    a, b, border = wrong.answer, wrong.right, wrong.trial.border
+    a, b = wrong.answer, wrong.right
     if a.shape != b.shape:
         return None
     bad = np.abs(a - b) > SAME * np.abs(b).max()
-    if (
-        border
-        and wrong.axes == MAP
-        and not bad[border:-border, border:-border].any()
-        and b[border:-border, border:-border].size
-    ):
-        return "right inside, wrong at the border: look at the padding and at where indices end"
     extra, lost = bad & (b == 0), bad & (a == 0)
     if not (bad & ~extra & ~lost).any():
         if not lost.any():
@@ -213,5 +245,5 @@ def places(wrong: Wrong) -> str | None:
 
 
 PATTERNS: tuple[Callable[[Wrong], str | None], ...] = (
-    zeros, rearranged, offset, by_channel, shifted, whole_numbers, region, places,
+    zeros, rearranged, offset, by_channel, shifted, whole_numbers, border, region, places,
 )  # fmt: skip

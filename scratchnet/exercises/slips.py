@@ -4,6 +4,6 @@
 own way. `diagnosis` runs them as it runs those.
 """
 
-from scratchnet.exercises import slips_network, slips_style
+from scratchnet.exercises import slips_convolution, slips_layers, slips_style
 
-SLIPS = slips_network.SLIPS | slips_style.SLIPS
+SLIPS = slips_layers.SLIPS | slips_convolution.SLIPS | slips_style.SLIPS

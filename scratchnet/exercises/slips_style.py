@@ -15,6 +15,11 @@ _RIGHT = "dimage[:, 1:] += right\ndimage[:, :-1] -= right\n"
 
 SLIPS = {
     "gram": (
+        Slip("positions and channels are mixed: a reshape is not a transpose",
+             "A = cache.reshape(cache.shape[-1], -1).T\n"
+             "return (A @ (dgram + dgram.T)).reshape(cache.shape)"),
+        Slip("only the last k′ is kept: a sum needs +=",
+             "return cache[..., -1:] * (dgram + dgram.T)[:, -1]"),
         Slip("half of the product rule: a is in Gram twice, so A dGram is missing",
              "return cache @ dgram.T"),
         Slip("dGram is taken to be symmetric: A dGramᵀ + A dGram is not 2 A dGramᵀ",
@@ -50,6 +55,9 @@ SLIPS = {
              "return value, np.full_like(d, d.sum())"),
     ),
     "style-loss": (
+        Slip("/ 2 * C² multiplies by C²: too large by C⁴; brackets are missing",
+             "return value, D / 2 * C**2"),
+        Slip("/ 4 * C² multiplies by C²: brackets are missing", "return value, D / 4 * C**2"),
         Slip("the square itself, not its derivative: D² has the derivative 2 D",
              "return value, D**2 / (2 * C**2)"),
         Slip("the square itself, not its derivative: D² has the derivative 2 D",
@@ -67,6 +75,10 @@ SLIPS = {
              "return value, D @ D / (2 * C**2)"),
     ),
     "total-variation": (
+        Slip("`right` overwrites what `down` added: add with +=",
+             _TV.format(_DOWN + "dimage[:, 1:] = right\ndimage[:, :-1] -= right")),
+        Slip("the left pixel of a pair gets +d, and should get −d",
+             _TV.format(_DOWN + "dimage[:, 1:] += right\ndimage[:, :-1] += right")),
         Slip("only one pixel of each pair gets a gradient: the other one gets −d",
              _TV.format("dimage[1:] += down\ndimage[:, 1:] += right")),
         Slip("only one pixel of each pair gets a gradient: the other one gets +d",

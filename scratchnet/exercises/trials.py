@@ -39,10 +39,12 @@ def backward_trial(
     def answer(module: ModuleType, times: float = 1) -> dict[str, np.ndarray]:
         own = getattr(module, type(layer).__name__)(**vars(layer))
         y, cache = own.forward(x.copy())
-        return {"y": y, "∂J/∂x": own.backward(times * dy, cache)}
+        scaled = times * dy
+        return {"y": y, "∂J/∂x": own.backward(scaled, cache), **left_alone(dy=scaled)}
 
     options = {"given": ("y",), "linear": "dy", **options}
-    return Trial(case, answer, {"y": y, "∂J/∂x": measured}, **options)
+    right = {"y": y, "∂J/∂x": measured, **left_alone(True, dy=dy)}
+    return Trial(case, answer, right, **options)
 
 
 def left_alone(right: bool = False, **arguments: np.ndarray) -> dict[str, np.ndarray]:
@@ -52,12 +54,19 @@ def left_alone(right: bool = False, **arguments: np.ndarray) -> dict[str, np.nda
     }
 
 
+def pair(answer: object, wanted: str) -> tuple:
+    """Return a pair as it is; raise TypeError for anything else."""
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise TypeError(f"it returned {type(answer).__name__}, wanted a pair {wanted}")
+    return answer
+
+
 def kinked(kind: type, rng: np.random.Generator) -> Iterator[Trial]:
     """Try a ReLU or a max pool away from its kinks, and on them."""
     layer = kind()
     for case, x in [
         ("a map of random numbers", rng.standard_normal((5, 6, 3))),
-        ("a map of −1, 0 and 1: many zeros and ties", rng.integers(-1, 2, (5, 6, 3)) + 0.0),
+        ("a map of −1, 0 and 1: many zeros and ties", rng.integers(-1, 2, (9, 8, 3)) + 0.0),
     ]:
         dy = rng.standard_normal(layer.output_shape(x.shape))
         yield backward_trial(case, layer, x, dy)
@@ -131,9 +140,11 @@ def patches_back(rng: np.random.Generator) -> Iterator[Trial]:
             return np.sum(im2col(x, *arguments) * Y), None
 
         def answer(module, times=1, x=x, Y=Y, arguments=arguments):
-            return {"∂J/∂x": module.col2im(times * Y, x.shape, *arguments)}
+            columns = times * Y
+            dx = module.col2im(columns, x.shape, *arguments)
+            return {"∂J/∂x": dx, **left_alone(columns=columns)}
 
-        right = {"∂J/∂x": numerical_gradient(J, x)[0]}
+        right = {"∂J/∂x": numerical_gradient(J, x)[0], **left_alone(True, columns=Y)}
         yield Trial(case, answer, right, linear="columns", **options)
 
 
@@ -198,7 +209,7 @@ def loss_trial(
 
     def answer(module: ModuleType, times: float = 1) -> dict[str, np.ndarray]:
         copies = {name: times * array for name, array in arguments.items()}
-        value, gradient = getattr(module, loss.__name__)(**copies)
+        value, gradient = pair(getattr(module, loss.__name__)(**copies), "(value, gradient)")
         return {"J": value, f"∂J/∂{name}": gradient, **left_alone(**copies)}
 
     right |= left_alone(True, **arguments)
@@ -248,7 +259,7 @@ def _walk(start: np.ndarray, gradients: np.ndarray, size: float, kind: type) -> 
     image, state = start.copy(), optimizer.start(start, 10)
     for gradient in gradients:
         old, kept = state, {name: np.copy(value) for name, value in state.items()}
-        image, state = optimizer.step(image, gradient.copy(), state)
+        image, state = pair(optimizer.step(image, gradient.copy(), state), "(image, state)")
     changed = any(not np.array_equal(old[name], kept[name]) for name in kept)
     return {
         "velocity": state["velocity"],
@@ -263,9 +274,13 @@ def rule(name: str, right: Callable, rng: np.random.Generator) -> Iterator[Trial
     _, mask = ReLU().forward(x)
 
     def answer(module: ModuleType, times: float = 1) -> dict[str, np.ndarray]:
-        return {"g": getattr(module, name)(ReLU(), times * g, mask.copy())}
+        scaled = times * g
+        return {
+            "g": getattr(module, name)(ReLU(), scaled, mask.copy()),
+            **left_alone(signal=scaled),
+        }
 
-    expected = {"g": right(ReLU(), g, mask)}
+    expected = {"g": right(ReLU(), g, mask), **left_alone(True, signal=g)}
     yield Trial("a random signal", answer, expected, linear="g", measured=False)
 
 

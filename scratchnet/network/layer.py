@@ -39,7 +39,7 @@ class Layer(Protocol):
         """Return y = f(x), and the cache; x, (H, W, C), is left as it is."""
 
     def backward(self, dy: np.ndarray, cache: Any) -> np.ndarray:
-        """Return dx = ∂J/∂x, shaped like x, for dy = ∂J/∂y, shaped like y."""
+        """Return dx = ∂J/∂x, shaped like x, for dy = ∂J/∂y, which is left as it is."""
 
     def output_shape(self, shape: Shape) -> tuple[int, ...]:
         """Return the shape of y for an x of that shape, without computing it."""

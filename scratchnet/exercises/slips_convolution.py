@@ -1,14 +1,7 @@
-"""Slips in the exercises on layers: see `slips`."""
+"""Slips in the exercises on convolution: see `slips`."""
 
 from scratchnet.exercises.exercise import Slip
 
-_POOL = """
-switches, shape = cache
-dx = np.zeros(shape, dy.dtype)
-for n, (u, v) in enumerate(CORNERS):
-    corner(dx, u, v)[:] = {}
-return dx
-"""
 _PAD = "padded = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))\n"
 _CONVOLVE = """
 y = np.zeros((rows, cols, C_out)) + bias
@@ -53,69 +46,17 @@ return (X.T @ dY).reshape(self.kernel.shape)
 """
 
 SLIPS = {
-    "relu": (
-        Slip("negative gradients are dropped, too: that is guided backpropagation's rule",
-             "return np.maximum(dy, 0) * cache"),
-        Slip("dy is missing: the chain rule multiplies the mask by it", "return cache * 1.0"),
-        Slip("what is stopped becomes −dy, not 0", "return np.where(cache, dy, -dy)"),
-        Slip("the mask is added, not multiplied by", "return dy + cache"),
-    ),
-    "average-pool": (
-        Slip("only the corners on the diagonal get a gradient, not all four",
-             "dx = np.zeros(cache)\nfor u in (0, 1):\n    corner(dx, u, u)[:] = dy / 4\nreturn dx"),
-        Slip("gradients arrive in the wrong windows: entries are repeated as a whole map (tile), "
-             "not one by one (repeat)",
-             "dx = np.zeros(cache)\nH, W, _ = dy.shape\n"
-             "dx[: 2 * H, : 2 * W] = np.tile(dy / 4, (2, 2, 1))\nreturn dx"),
-        Slip("an odd last row or column gets a gradient, but no window holds it",
-             "big = np.repeat(np.repeat(dy / 4, 2, 0), 2, 1)\nH, W, _ = cache\n"
-             "h, w, _ = big.shape\nreturn np.pad(big, ((0, H - h), (0, W - w), (0, 0)), 'edge')"),
-        Slip("all four corners together get the gradient of one: divided by 4 twice",
-             "dx = np.zeros(cache)\nfor u, v in CORNERS:\n    corner(dx, u, v)[:] = dy / 16\n"
-             "return dx"),
-    ),
-    "max-pool": (
-        Slip("the winner of another channel is taken: each channel has its own",
-             _POOL.format("dy * (switches[..., :1] == n)")),
-        Slip("corners are counted in reverse order: the opposite corner gets the winner's gradient",
-             _POOL.format("dy * (switches == 3 - n)")),
-        Slip("corners are counted from 1, switches from 0: the wrong corner wins",
-             _POOL.format("dy * (switches == n + 1)")),
-        Slip("corners before the winner get its gradient, too: only one wins",
-             _POOL.format("dy * (switches >= n)")),
-        Slip("corners after the winner get its gradient, too: only one wins",
-             _POOL.format("dy * (switches <= n)")),
-        Slip("the switch is used as a factor, not to find the winner",
-             _POOL.format("dy * switches")),
-        Slip("the first corner always gets the gradient, whoever was the winner",
-             _POOL.format("dy * (n == 0)")),
-        Slip("the gradient is shared as in average pooling: only the winner may get it",
-             _POOL.format("dy / 4")),
-        Slip("u and v of a corner are exchanged: 2u + v, not u + 2v",
-             _POOL.format("dy * (switches == u + 2 * v)")),
-    ),
-    "preprocess": (
-        Slip("rows are reversed, not channels", "return dy[::-1]"),
-        Slip("columns are reversed, not channels", "return dy[:, ::-1]"),
-        Slip("all axes are reversed, not the channels alone", "return dy[::-1, ::-1, ::-1]"),
-        Slip("the mean is subtracted again: a constant has no part in a derivative",
-             "return dy[..., ::-1] - np.asarray(MEAN_BGR)"),
-        Slip("the mean is added back: a constant has no part in a derivative",
-             "return (dy + np.asarray(MEAN_BGR))[..., ::-1]"),
-        Slip("the mean is added back: a constant has no part in a derivative",
-             "return dy[..., ::-1] + np.asarray(MEAN_BGR)"),
-        Slip("channels are moved round, not reversed: BGR is not RGB rolled",
-             "return np.roll(dy, 1, axis=2)"),
-        Slip("channels are moved round, not reversed: BGR is not RGB rolled",
-             "return np.roll(dy, -1, axis=2)"),
-        Slip("red is overwritten before it is copied: a swap needs a copy of the channels",
-             "return dy[..., [2, 1, 2]]"),
-        Slip("blue is overwritten before it is copied: a swap needs a copy of the channels",
-             "return dy[..., [0, 1, 0]]"),
-        Slip("the sign is wrong, and the mean has no part in a derivative",
-             "return np.asarray(MEAN_BGR) - dy[..., ::-1]"),
-    ),
     "convolution": (
+        Slip("only the last product is kept, and no bias is added: a sum needs +=",
+             _PAD + _CONVOLVE.replace("+= padded", "= padded")),
+        Slip("only the last single product is kept, of one channel: a sum needs +=",
+             _PAD + _CONVOLVE.replace("+= padded", "= bias + padded").replace(
+                 "] @ kernel[u, v]", ", -1] * kernel[u, v, -1]")),
+        Slip("only the last single product is kept, and no bias: a sum needs +=",
+             _PAD + _CONVOLVE.replace("+= padded", "= padded").replace(
+                 "] @ kernel[u, v]", ", -1] * kernel[u, v, -1]")),
+        Slip("the kernel's last row and column of taps are left out",
+             _PAD + _CONVOLVE.replace("(rows, cols, kh, kw)", "(rows, cols, kh - 1, kw - 1)")),
         Slip("the bias is added once for every tap, not once",
              _PAD + _CONVOLVE.replace("+ bias", "").replace("kernel[u, v]", "kernel[u, v] + bias")),
         Slip("padding is added below and on the right only: it belongs on every side",
@@ -141,6 +82,10 @@ SLIPS = {
              _PAD + _CONVOLVE.replace("] @ kernel[u, v]", ", 0] * kernel[u, v, 0]")),
     ),
     "im2col": (
+        Slip("kh and kw are exchanged: kernel_size is (kh, kw)",
+             _PATCHES.format(_PAD, _WINDOW).replace("kh, kw = kernel", "kw, kh = kernel")),
+        Slip("a patch is laid out in the order k, v, u (order F): it should be u, v, k",
+             _PATCHES.format(_PAD, _WINDOW).replace("reshape(-1)", "ravel(order='F')")),
         Slip("the stride is ignored: patches lie one step apart",
              "kh, kw = kernel_size\n" + _PAD +
              "rows = (padded.shape[0] - kh) // stride + 1\n"
@@ -200,7 +145,11 @@ SLIPS = {
              _SCATTER.format(_PLACE + " += columns[n].reshape(kh, kw, C) * (j < cols - 1)")),
     ),
     "convolution-input": (
-        Slip("the kernel is not turned by 180° on the way back",
+        Slip("all taps land on the same pixel: tap (u, v) belongs u rows and v columns further on",
+             "H, W, C = cache\n"
+             f"return ({_DX}).reshape(H, W, -1, C).sum(axis=2)"),
+        Slip("the taps are in reverse order: col2im's shift turns the kernel by 180°; do not turn "
+             "it once more",
              _TAPS.format("dX = dX[:, ::-1, ::-1]")),
         Slip("rows and columns of the kernel, u and v, are exchanged",
              _BACK.format("dy.reshape(-1, dy.shape[-1]) @ "
@@ -219,9 +168,12 @@ return out[p : p + H, p : p + W]""")),
         Slip("the last row of positions is left out",
              _BACK.format(_DX, "dX * (np.arange(len(dX)) < len(dX) - dy.shape[1])[:, None]")),
         Slip("the last column of positions is left out",
-             _BACK.format(_DX, "(dX.T * np.resize(np.arange(dy.shape[1])[::-1] > 0, len(dX))).T")),
+             _BACK.format("dy * (np.arange(dy.shape[1]) < dy.shape[1] - 1)[:, None]",
+                          "dX.reshape(-1, dy.shape[-1]) @ self.omega.T")),
     ),
     "convolution-kernel": (
+        Slip("x is rectified first: negative entries count, too",
+             _KERNEL.replace("patches(x)", "patches(np.maximum(x, 0))").format("")),
         Slip("the first row and column of x are skipped: look at where the padding ends",
              _KERNEL.replace("self.patches(x)", "self.patches(inner)").replace(
                  "X, dY", "inner = x.copy()\ninner[0] = inner[:, 0] = 0\nX, dY").format("")),
@@ -251,6 +203,8 @@ return out[p : p + H, p : p + W]""")),
                  "(self.kernel.shape)", "(self.kernel.shape))[::-1, ::-1]").format("")),
     ),
     "convolution-bias": (
+        Slip("the last row and column of positions are left out",
+             "return dy[:-1, :-1].sum(axis=(0, 1))"),
         Slip("absolute values are summed: the sign of dy counts",
              "return np.abs(dy).sum(axis=(0, 1))"),
         Slip("the last row of positions is left out", "return dy[:-1].sum(axis=(0, 1))"),
