@@ -13,7 +13,8 @@ CHILD = """
 import ctypes, hashlib, json, sys
 from pathlib import Path
 import numpy as np
-from scratchnet import LBFGS, VGG, StyleTransferObjective, gatys_terms, load_image, style_transfer
+from scratchnet import LBFGS, VGG, PixelDescent, StyleTransferObjective, gatys_terms
+from scratchnet import load_image, style_transfer
 from scratchnet.files import load_weights, resize_image
 from scratchnet.units.scan import ScanSettings, scan
 
@@ -35,7 +36,7 @@ def found(**options):
     activations, _ = network.forward(content, layers)
     J = StyleTransferObjective(network, gatys_terms(content, style), content.shape[:2])
     arrays = activations | {"gradient": J(content[:, ::-1].copy())[1]}
-    for optimizer in (None, LBFGS()):
+    for optimizer in (PixelDescent(), LBFGS()):
         result = style_transfer(*small, network=network, iterations=10, optimizer=optimizer)
         arrays[f"ten steps of {optimizer}"] = result.image
     return {name: digest(a.tobytes()) for name, a in arrays.items()}
@@ -87,7 +88,7 @@ def test_the_same_bytes(core, tmp_path):
         return json.loads(run.stdout) if run.returncode == 0 else {"core": run.stderr[-300:]}
 
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(child, ("", "1", "2")))
+        results = list(pool.map(child, ("", "1")))  # "": as many as there are cores
     if results[0]["core"] != core:
         pytest.skip(f"this processor or OpenBLAS has no {core}: {results[0]['core']}")
     first = results[0]
