@@ -26,8 +26,8 @@ from scratchnet import VGG, load_image
 from scratchnet.checks.catalogue import check_chain, check_operations
 from scratchnet.checks.numerical import central_difference, complex_step, numerical_gradient
 from scratchnet.fast.proofs import check_fast_operations
-from scratchnet.files.hdf5 import replacing
 from scratchnet.files.images import resize_image
+from scratchnet.files.saving import replacing
 from scratchnet.network import AveragePool, Convolution, Gram
 from scratchnet.style import Style, style_target
 

@@ -32,8 +32,8 @@ from scratchnet import (
     load_image,
     style_transfer,
 )
-from scratchnet.files.hdf5 import replacing
 from scratchnet.files.images import fit, resize_image
+from scratchnet.files.saving import replacing
 from scratchnet.style.optimizers import frequencies, in_pixels, smooth
 from scratchnet.style.transfer import TransferResult, coarse_to_fine_sizes
 

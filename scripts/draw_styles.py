@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from scratchnet.files.hdf5 import replacing
+from scratchnet.files.saving import replacing
 
 SIZE = 512
 Y, X = np.mgrid[:SIZE, :SIZE] / SIZE

@@ -16,7 +16,7 @@ from pathlib import Path
 from command_line import Parser
 
 from scratchnet.exercises import EXERCISES, run_check, sheet, solution
-from scratchnet.files.hdf5 import replacing
+from scratchnet.files.saving import replacing
 
 FOLDER = Path("outputs", "exercises")
 

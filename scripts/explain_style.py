@@ -20,8 +20,8 @@ from command_line import Parser, positive
 from scanning import IMAGES, Pictures, add_scan_flags, check_ending, make_room, reported, run_scan
 
 from scratchnet import VGG, gram_matrix, save_image, style_target
-from scratchnet.files.hdf5 import replacing
 from scratchnet.files.images import resize_image
+from scratchnet.files.saving import replacing
 from scratchnet.pages.figures import (
     Panel,
     enlarge,

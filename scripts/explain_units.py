@@ -25,7 +25,7 @@ from scanning import (
 )
 
 from scratchnet import VGG, save_image
-from scratchnet.files.hdf5 import replacing
+from scratchnet.files.saving import replacing
 from scratchnet.files.weights import load_weights, random_parameters
 from scratchnet.pages.figures import (
     Panel,

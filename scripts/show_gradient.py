@@ -31,8 +31,8 @@ from scratchnet import (
     TotalVariation,
     load_image,
 )
-from scratchnet.files.hdf5 import replacing
 from scratchnet.files.images import fit, resize_image
+from scratchnet.files.saving import replacing
 from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.style.transfer import descend
 

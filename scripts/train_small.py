@@ -19,7 +19,7 @@ from command_line import Parser, positive
 from scanning import check_ending, make_room
 
 from scratchnet import Network, load_image
-from scratchnet.files.hdf5 import replacing
+from scratchnet.files.saving import replacing
 from scratchnet.training import evaluate, predict, small_network, split, tiles, train
 
 try:

@@ -2,8 +2,10 @@
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from scratchnet import (
     load_image,
     save_image,
 )
+from scratchnet.files.hdf5 import HEADER, header
 from scratchnet.files.images import find_pictures, resize_image
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.pooling import AveragePool, MaxPool
@@ -93,6 +96,19 @@ def serial(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("serial") / "patches.h5"
     scan(folder, find_pictures(folder), SMALL_SCAN, output)
     return output.read_bytes()
+
+
+@contextmanager
+def lying(path, kind):
+    """Open an HDF5 file of ours to change it; its hash is then right again."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    seal(path, kind, path.read_bytes()[HEADER:])
+
+
+def seal(path, kind, image):
+    """Write an HDF5 file with our first line before it."""
+    path.write_bytes(header(kind, image) + image)
 
 
 def make_tiny_network(pool=MaxPool, dtype="float64", seed=0) -> Network:

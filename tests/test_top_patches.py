@@ -5,9 +5,10 @@ import os
 import h5py
 import numpy as np
 import pytest
-from conftest import IMAGES
+from conftest import IMAGES, lying
 
 from scratchnet import ReceptiveField
+from scratchnet.files.hdf5 import write_attribute
 from scratchnet.units.scan.patches import Patch, TopPatches
 from scratchnet.units.scan.settings import ScanSettings, file_hash, working_picture
 from scratchnet.units.strongest import Strongest
@@ -65,7 +66,7 @@ def test_the_file_is_as_described(file):
         assert group["box"][0].tolist() == [[-4, 4, 6, 14], [2, -2, 12, 8]]
         assert group["box"][2].tolist() == [[0] * 4] * 2
         assert dict(group.attrs) == {"size": 10, "jump": 2, "start": -4}
-        assert opened.attrs["network"] == "1f" * 32 and opened.attrs["scales"] == "0.5,1.0"
+        assert opened.attrs["network"] == b"1f" * 32 and opened.attrs["scales"] == b"0.5,1.0"
         assert os.fsdecode(opened["pictures/name"][1]) == "no/ü.png"
 
 
@@ -124,7 +125,7 @@ def test_no_file_and_no_hdf5(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.h5: no such file of patches"):
         TopPatches.load(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(ValueError, match=r"text\.h5: not a readable HDF5 file"):
+    with pytest.raises(ValueError, match=r"text\.h5: not a file of patches"):
         TopPatches.load(tmp_path / "text.h5")
 
 
@@ -138,12 +139,21 @@ def test_no_file_and_no_hdf5(tmp_path):
         ("relu1_1/value", np.zeros((3, 5), "f4"), r"got float32 \(3, 5\), wanted float32 .*2\)"),
         ("relu1_1/picture", np.full((3, 2), 2, "i4"), "relu1_1/picture: wanted rows of pictures"),
         ("relu1_1/picture", np.full((3, 2), -2, "i4"), "relu1_1/picture: wanted rows of pictures"),
+        ("relu1_1/position", np.full((3, 2, 2), 10**9, "i4"), "position: wanted places in a map"),
+        ("relu1_1/position", np.full((3, 2, 2), -1, "i4"), "position: wanted places in a map"),
+        ("relu1_1/scale", np.full((3, 2), 1e4), "scale: wanted one of the scales"),
+        ("relu1_1/value", np.full((3, 2), -1, "f4"), "value: wanted more than 0"),
+        ("relu1_1/value", np.array([[1, 2]] * 3, "f4"), "value: wanted"),
+        ("pictures/size", np.full((2, 2), 10**9, "i4"), "pictures/size: wanted sizes"),
+        ("pictures/name", np.array([b"a.png", b"../b.png"]), "is no path within a folder"),
+        ("pictures/name", np.array([b"/a.png", b"b.png"]), "is no path within a folder"),
+        ("relu1_1/value", np.zeros((3, 2), ">f4"), "wanted float32"),
         ("relu1_1/position", h5py.ExternalLink("x.h5", "/x"), "is a link out of its place"),
         ("relu1_1/scale", h5py.SoftLink("/relu1_1/value"), "is a link out of its place"),
     ],
 )
 def test_files_that_lie_are_refused(file, place, replacement, message):
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "patches") as opened:
         del opened[place]
         if replacement is not None:
             opened[place] = replacement
@@ -152,7 +162,7 @@ def test_files_that_lie_are_refused(file, place, replacement, message):
 
 
 def test_a_declared_size_is_not_believed(file):
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "patches") as opened:
         del opened["pictures/name"]
         opened.create_dataset("pictures/name", (10**12,), "S10")
     with pytest.raises(ValueError, match="declares 1000000000000 entries, more than the file"):
@@ -166,11 +176,14 @@ def test_a_declared_size_is_not_believed(file):
         ("/", "k", "nine", "its attribute 'k' is missing or not of type int"),
         ("/", "scales", "1,x", r"patches\.h5: could not convert"),
         ("/", "network", 5, "its attribute 'network'"),
-        ("relu1_1", "jump", 2.5, "relu1_1: not a file of this kind: its attribute 'jump'"),
+        ("/", "network", "x" * 60_000, "its attribute 'network'"),
+        ("/", "layers", "relu1_1,a/b", "layers: wanted names of layers"),
+        ("relu1_1", "start", 1, "relu1_1: wanted a receptive field"),
+        ("relu1_1", "jump", 2.5, "relu1_1: its attribute 'jump'"),
     ],
 )
 def test_attributes_that_lie_are_refused(file, place, name, value, message):
-    with h5py.File(file, "r+") as opened:
-        opened[place].attrs[name] = value
+    with lying(file, "patches") as opened:
+        write_attribute(opened[place], name, value)
     with pytest.raises(ValueError, match=message):
         TopPatches.load(file)

@@ -78,7 +78,7 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--workers", "0"], "argument --workers: 0 is not a whole number"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
         (["--output", "none/p.h5"], "none/p.h5: there is no folder none"),
-        (["--output", "text.h5"], "text.h5: not a readable HDF5 file"),
+        (["--output", "text.h5"], "text.h5: not a file of patches"),
         (["--output", "p.png"], "file of patches p.png: wanted a name that ends in .h5 or .hdf5"),
         (["--output", "empty.h5"], "empty.h5: is a folder; wanted the name of a file"),
         (["--images", ".", "--output", "p.h5"], "p.h5: lies in the folder of pictures"),

@@ -5,9 +5,10 @@ import hashlib
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, lying, seal
 
 from scratchnet import VGG
+from scratchnet.files.hdf5 import write_attribute
 from scratchnet.files.weights import digest, embedded_weights, load_weights, save_weights
 from scratchnet.network.architecture import kernel_shapes
 
@@ -66,7 +67,7 @@ def test_embedded_weights_are_the_published_ones(vgg32):
 
 def test_embedded_file_says_where_it_comes_from():
     with h5py.File(embedded_weights(), "r") as file:
-        facts = dict(file.attrs)
+        facts = {name: value.decode() for name, value in file.attrs.items()}
         assert all(part.dtype == np.float16 for group in file.values() for part in group.values())
     assert facts["licence"] == "CC BY 4.0" and "Simonyan" in facts["authors"]
     readme = (ROOT / "weights" / "README.md").read_text(encoding="utf-8")
@@ -85,7 +86,7 @@ def test_incomplete_weights_are_not_saved(parameters, tmp_path):
 
 
 def replace_dataset(path, name, **options):
-    with h5py.File(path, "r+") as file:
+    with lying(path, "weights") as file:
         del file[name]
         file.create_dataset(name, **options)
 
@@ -98,26 +99,29 @@ def test_missing_file(tmp_path):
 def test_not_hdf5(tmp_path):
     path = tmp_path / "text.h5"
     path.write_text("hello")
-    with pytest.raises(ValueError, match=r"text\.h5: not a readable HDF5 file"):
+    with pytest.raises(ValueError, match=r"text\.h5: not a weight file"):
         load_weights(path)
 
 
 def test_another_hdf5_file(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
+    with pytest.raises(ValueError, match=r"other\.h5: HDF5, but not a weight file of this version"):
+        load_weights(tmp_path / "other.h5")
+    seal(tmp_path / "other.h5", "weights", (tmp_path / "other.h5").read_bytes())
     with pytest.raises(ValueError, match="its attribute 'architecture' is missing"):
         load_weights(tmp_path / "other.h5")
 
 
 def test_unknown_architecture(file):
-    with h5py.File(file, "r+") as opened:
-        opened.attrs["architecture"] = "vgg11"
+    with lying(file, "weights") as opened:
+        write_attribute(opened, "architecture", "vgg11")
     with pytest.raises(ValueError, match=r"weights\.h5: unknown architecture 'vgg11'"):
         load_weights(file)
 
 
 def test_missing_layer(file):
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "weights") as opened:
         del opened["conv3_2"]
     with pytest.raises(ValueError, match="conv3_2/kernel: missing"):
         load_weights(file)
@@ -139,7 +143,7 @@ def test_wrong_shape_type_and_values(file, options, message):
 
 
 def test_changed_numbers_do_not_match_the_hash(file):
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "weights") as opened:
         opened["conv1_1/bias"][0] += 1
     with pytest.raises(ValueError, match="not those the file was written with"):
         load_weights(file)
@@ -148,7 +152,7 @@ def test_changed_numbers_do_not_match_the_hash(file):
 @pytest.mark.parametrize("place", ["conv1_1", "conv1_1/kernel"])
 def test_links_out_of_the_file_are_refused(file, parameters, tmp_path, place):
     save_weights(tmp_path / "other.h5", "vgg16", parameters)
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "weights") as opened:
         del opened[place]
         opened[place] = h5py.ExternalLink("other.h5", place)
     with pytest.raises(ValueError, match="conv1_1/kernel: is a link out of its place"):
@@ -162,14 +166,14 @@ def test_virtual_and_external_storage_are_refused(file, tmp_path):
     replace_dataset(
         file, "conv1_1/kernel", shape=shape, dtype="f2", external=[(str(raw), 0, 2 * 1728)]
     )
-    with pytest.raises(ValueError, match="wanted a dataset stored in this file"):
+    with pytest.raises(ValueError, match="wanted a plain dataset: in one piece, in this file"):
         load_weights(file)
     layout = h5py.VirtualLayout(shape, "f2")
     layout[:] = h5py.VirtualSource("other.h5", "conv1_1/kernel", shape)
-    with h5py.File(file, "r+") as opened:
+    with lying(file, "weights") as opened:
         del opened["conv1_1/kernel"]
         opened.create_virtual_dataset("conv1_1/kernel", layout)
-    with pytest.raises(ValueError, match="wanted a dataset stored in this file"):
+    with pytest.raises(ValueError, match="wanted a plain dataset: in one piece, in this file"):
         load_weights(file)
 
 
@@ -179,3 +183,7 @@ def test_digest_depends_on_every_part(parameters):
     kernel, bias = parameters[name]
     assert digest({**parameters, name: (kernel, bias + np.float16(1))}) != before
     assert digest({**parameters, name: (-kernel, bias)}) != before
+    swapped = kernel.view(kernel.dtype.newbyteorder())  # the same bytes, other numbers
+    assert digest({**parameters, name: (swapped, bias)}) != before
+    reshaped = kernel.reshape(3, 3, 1, -1)
+    assert digest({**parameters, name: (reshaped, bias)}) != before

@@ -1,93 +1,180 @@
-"""Files that are never half-written, and HDF5 files that are checked before they are read.
+"""HDF5 files of our own, which are not believed.
 
-A file may come from anywhere, and HDF5 can point at other files and declare sizes that it does not
-hold. So every dataset is checked to lie in the file itself, with the expected shape and type,
-before one number of it is read.
+A file begins with a line of text, in 512 bytes that HDF5 leaves to its user ::
+
+    scratchnet KIND VERSION sha256 HASH bytes SIZE
+
+HASH and SIZE are those of all that follows. They are checked before HDF5, a C library that damaged
+files can crash, sees the file at all. A hash is no proof, though: a file may have been made to do
+harm. HDF5 can follow links to other files, unpack a few bytes to gigabytes, and declare sizes it
+does not hold. So what we do not write ourselves is refused before one number of it is read: only
+plain arrays are, stored in one piece, of exactly the expected shape and type, and texts of fixed
+length.
 """
 
+import hashlib
 import os
-import tempfile
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
+from scratchnet.files.names import printable
+from scratchnet.files.saving import replacing
+
+VERSION = 2
+HEADER = 512  # bytes
+LONGEST_TEXT = 2000  # bytes of an attribute or of a name
+MOST_ATTRIBUTES = 64
+BLOCK = 2**20  # bytes read at a time
+PATTERN = re.compile(rb"scratchnet (\w+) (\d+) sha256 ([0-9a-f]{64}) bytes (\d+)\n\0+")
+# What HDF5 and h5py raise on damaged files.
+DAMAGED = (
+    ValueError,
+    OSError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
+
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a path to write to; what is written there is then renamed to ``path``.
+def new_hdf5(path: str | os.PathLike, kind: str) -> Iterator:
+    """Yield an HDF5 file to fill; equal contents give equal bytes.
 
-    It lies in the same folder, so that renaming is one step: a failure before it leaves an old file
-    whole and nothing behind. (A process that is killed leaves a folder ``.saving-…``.)
+    It is made in memory and then written as any other file: on a full disk HDF5 itself can crash.
     """
-    path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        partial = Path(folder) / path.name
-        yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-
-
-@contextmanager
-def new_hdf5(path: str | os.PathLike) -> Iterator:
-    """Yield an HDF5 file to fill; equal contents give equal bytes."""
     import h5py
 
-    with replacing(path) as partial, h5py.File(partial, "w", libver=("earliest", "v110")) as file:
+    options = {"driver": "core", "backing_store": False, "libver": ("earliest", "v110")}
+    with h5py.File("in memory", "w", **options) as file:
         yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as partial, open(partial, "wb") as output:
+        output.write(header(kind, image))
+        output.write(image)
+
+
+def header(kind: str, image: bytes) -> bytes:
+    """Return what a file of ours begins with, where ``image`` is the rest of it."""
+    digest = hashlib.sha256(image).hexdigest()
+    line = f"scratchnet {kind} {VERSION} sha256 {digest} bytes {len(image)}\n"
+    return line.encode().ljust(HEADER, b"\0")
 
 
 def write_dataset(group, name: str, data: np.ndarray) -> None:
     """Store an array in a group of a file from `new_hdf5`."""
-    # A time of creation in the file would make its bytes different each time.
+    # Times would make each file another one.
     group.create_dataset(name, data=data, track_times=False)
 
 
+def write_attribute(node, name: str, value: str | int | float) -> None:
+    """Store a text, of fixed length, or a number with a file or a group from `new_hdf5`."""
+    import h5py
+
+    if isinstance(value, str):
+        text = value.encode()
+        node.attrs.create(name, text, dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+    else:
+        node.attrs.create(name, value, dtype=np.int64 if isinstance(value, int) else np.float64)
+
+
 @contextmanager
-def open_hdf5(path: str | os.PathLike, what: str) -> Iterator:
-    """Open an HDF5 file for reading.
+def open_hdf5(path: str | os.PathLike, kind: str, what: str) -> Iterator:
+    """Open a file from `new_hdf5` for reading.
 
     Parameters
     ----------
     path : path
-    what : str
-        What kind of file it should be, for the message if there is none.
+    kind, what : str
+        What the file should be: as its first line has it, and in words.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not HDF5.
+        If it is another kind of file, or damaged, in one line; so for all that HDF5 raises while
+        the file is read.
     """
     import h5py
 
+    shown = printable(path)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such {what}")
+        raise FileNotFoundError(f"{shown}: no such {what}")
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: not a readable HDF5 file ({error})") from None
-    with file:
-        yield file
+        _check_header(path, kind, what)
+        with h5py.File(path, "r") as file:
+            yield file
+    except PermissionError:
+        raise ValueError(f"{shown}: no permission to read this {what}") from None
+    except DAMAGED as error:
+        if isinstance(error, ValueError) and str(error).startswith(shown):  # one of ours
+            raise
+        raise ValueError(printable(f"{shown}: damaged, or no {what} ({error})")) from None
 
 
-def read_attribute(node, name: str, kind: type = str):
+def _check_header(path: str | os.PathLike, kind: str, what: str) -> None:
+    """Raise ValueError unless the first line is right about the rest of the file."""
+    shown = printable(path)
+    with open(path, "rb") as file:
+        head = file.read(HEADER)
+        match = PATTERN.fullmatch(head)
+        if match is None and head.startswith(b"\x89HDF"):
+            raise ValueError(
+                f"{shown}: HDF5, but not a {what} of this version; make it anew (an older one of "
+                "this project, or another program's?)"
+            )
+        if match is None or match[1].decode() != kind:
+            raise ValueError(f"{shown}: not a {what}")
+        if int(match[2]) != VERSION:
+            raise ValueError(f"{shown}: a {what} of version {int(match[2])}, wanted {VERSION}")
+        if (size := os.fstat(file.fileno()).st_size - HEADER) != int(match[4]):
+            raise ValueError(f"{shown}: damaged: {size} bytes, and should be {int(match[4])}")
+        sha = hashlib.sha256()
+        while block := file.read(BLOCK):
+            sha.update(block)
+    if sha.hexdigest() != match[3].decode():
+        raise ValueError(f"{shown}: damaged: its SHA-256 is not the one that it begins with")
+
+
+def read_attribute(node, name: str, kind: type = str) -> str | int | float:
     """Return an attribute of a file or a group.
 
-    Raises ValueError if it is missing or of another type.
+    Raises ValueError if it is missing, or not one value of that type.
     """
-    value = node.attrs.get(name)
-    wanted = {str: str, int: np.integer, float: np.floating}[kind]
-    if not isinstance(value, wanted):
+    from h5py import h5a, h5t
+
+    def refuse():
         place = "" if node.name == "/" else f"{node.name[1:]}: "
         raise ValueError(
-            f"{node.file.filename}: {place}not a file of this kind: its attribute {name!r} is "
-            f"missing or not of type {kind.__name__}"
+            f"{printable(node.file.filename)}: {place}its attribute {name!r} is missing or not of "
+            f"type {kind.__name__}"
         )
-    return kind(value)
+
+    if h5a.get_num_attrs(node.id) > MOST_ATTRIBUTES or not h5a.exists(node.id, name.encode()):
+        refuse()
+    attribute = h5a.open(node.id, name.encode())
+    stored = attribute.get_type()
+    if attribute.shape != ():
+        refuse()
+    if kind is str:
+        is_text = isinstance(stored, h5t.TypeStringID) and not stored.is_variable_str()
+        if not is_text or stored.get_size() > LONGEST_TEXT:
+            refuse()
+        value = np.empty((), f"S{stored.get_size()}")
+        attribute.read(value, stored)
+        return value[()].decode()
+    if not stored.equal(h5t.STD_I64LE if kind is int else h5t.IEEE_F64LE):
+        refuse()
+    value = np.empty((), "<i8" if kind is int else "<f8")
+    attribute.read(value)
+    return kind(value[()])
 
 
 def read_dataset(
@@ -107,13 +194,13 @@ def read_dataset(
     Raises
     ------
     ValueError
-        If it is missing, outside the file, of another shape or type, larger than the file, or
-        has entries that are not finite.
+        If it is missing, not a plain array in this file, of another shape or type, larger than the
+        file, or has entries that are not finite.
     """
     import h5py
 
     def refuse(what: str):
-        raise ValueError(f"{file.filename}: {group}/{name}: {what}")
+        raise ValueError(f"{printable(file.filename)}: {group}/{name}: {what}")
 
     # One component at a time: get(path) would follow an external link on the way.
     node = file
@@ -123,16 +210,40 @@ def read_dataset(
         if not isinstance(node.get(component, getlink=True), h5py.HardLink):
             refuse("is a link out of its place; wanted a dataset stored in this file")
         node = node[component]
-    if not isinstance(node, h5py.Dataset) or node.external or node.is_virtual:
-        refuse("wanted a dataset stored in this file")
+    if not isinstance(node, h5py.Dataset) or not _is_plain(node):
+        refuse("wanted a plain dataset: in one piece, in this file, and not compressed")
     fits = node.shape is not None and len(node.shape) == len(shape)
     fits = fits and all(n in (m, None) for n, m in zip(shape, node.shape, strict=True))
-    kind = "bytes" if node.dtype.kind == "S" else node.dtype.name
-    if not fits or kind not in types:
+    if not fits or _type_name(node) not in types:
         refuse(f"got {node.dtype} {node.shape}, wanted {' or '.join(types)} {shape}")
-    if None in shape and node.size * node.dtype.itemsize > os.path.getsize(file.filename):
+    size = node.size * node.dtype.itemsize
+    if size > os.path.getsize(file.filename) or node.id.get_storage_size() != size:
         refuse(f"declares {node.size} entries, more than the file holds")
     values = node[()]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         refuse("has entries that are not finite")
     return values
+
+
+def _is_plain(node) -> bool:
+    """Tell whether a dataset is stored in one piece in its own file, as we store all of them."""
+    from h5py import h5d
+
+    how = node.id.get_create_plist()
+    in_one_piece = how.get_layout() in (h5d.CONTIGUOUS, h5d.COMPACT)
+    return in_one_piece and not how.get_nfilters() and not how.get_external_count()
+
+
+def _type_name(node) -> str:
+    """Return a dataset's type by name, ``"bytes"`` for text; "" for any that we do not write."""
+    from h5py import h5t
+
+    stored = node.id.get_type()
+    if isinstance(stored, h5t.TypeStringID):
+        fixed = not stored.is_variable_str() and stored.get_size() <= LONGEST_TEXT
+        return "bytes" if fixed else ""
+    ours = {
+        "float16": h5t.IEEE_F16LE, "float32": h5t.IEEE_F32LE, "float64": h5t.IEEE_F64LE,
+        "uint8": h5t.STD_U8LE, "int32": h5t.STD_I32LE,
+    }  # fmt: skip
+    return next((name for name, own in ours.items() if stored.equal(own)), "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.files.hdf5 import replacing
+from scratchnet.files.saving import replacing
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 25_000_000

@@ -2,7 +2,7 @@
 
 A weight file is HDF5 with one group for each convolution, named as in `architecture`, holding
 ``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus the mean. The
-file's attributes name its ``architecture`` and the ``sha256`` of all its numbers.
+file's attributes name its ``architecture`` and the ``sha256`` of all its types, shapes and numbers.
 
 A weight file may come from anywhere, so it is checked as `hdf5` does, and its numbers must be
 those whose hash it records.
@@ -15,7 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.files.hdf5 import new_hdf5, open_hdf5, read_attribute, read_dataset, write_dataset
+from scratchnet.files.hdf5 import (
+    new_hdf5,
+    open_hdf5,
+    read_attribute,
+    read_dataset,
+    write_attribute,
+    write_dataset,
+)
+from scratchnet.files.names import printable
 from scratchnet.network.architecture import Parameters, kernel_shapes
 
 FLOATS = ("float16", "float32", "float64")
@@ -32,11 +40,13 @@ def embedded_weights() -> Path:
 
 
 def digest(parameters: Parameters) -> str:
-    """Return the SHA-256 of all kernels and biases, in the order given, as they are stored."""
+    """Return the SHA-256 of all kernels and biases: names, types, shapes, and numbers as stored."""
     sha = hashlib.sha256()
-    for kernel, bias in parameters.values():
-        sha.update(np.ascontiguousarray(kernel).tobytes())
-        sha.update(np.ascontiguousarray(bias).tobytes())
+    for name, pair in parameters.items():
+        for part in pair:
+            part = np.ascontiguousarray(part)
+            sha.update(f"{name} {part.dtype.str} {part.shape}\n".encode())
+            sha.update(part)
     return sha.hexdigest()
 
 
@@ -94,12 +104,12 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
         the file, or not finite, or the numbers are not those whose hash is recorded.
     """
     path = Path(embedded_weights() if path is None else path)
-    with open_hdf5(path, "weight file") as file:
+    with open_hdf5(path, "weights", "weight file") as file:
         architecture = read_attribute(file, "architecture")
         try:
             shapes = kernel_shapes(architecture)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(printable(f"{path}: {error}")) from None
         parameters = {
             name: (
                 read_dataset(file, name, "kernel", shape, FLOATS),
@@ -110,7 +120,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
         recorded = read_attribute(file, "sha256")
     if digest(parameters) != recorded:
         raise ValueError(
-            f"{path}: the weights are not those the file was written with "
+            f"{printable(path)}: the weights are not those the file was written with "
             f"(SHA-256 {digest(parameters)[:12]}…, recorded {recorded[:12]}…); get the file anew"
         )
     return architecture, parameters
@@ -145,10 +155,10 @@ def save_weights(
         if got != (shape, shape[3:]):
             raise ValueError(f"{name}: got shapes {got}, wanted {(shape, shape[3:])}")
     ordered = {name: parameters[name] for name in kernel_shapes(architecture)}
-    with new_hdf5(path) as file:
-        file.attrs["architecture"] = architecture
-        file.attrs["sha256"] = digest(ordered)
-        file.attrs.update(attributes or {})
+    facts = {"architecture": architecture, "sha256": digest(ordered), **(attributes or {})}
+    with new_hdf5(path, "weights") as file:
+        for fact, value in facts.items():
+            write_attribute(file, fact, value)
         for name, (kernel, bias) in ordered.items():
             group = file.create_group(name)
             write_dataset(group, "kernel", kernel)

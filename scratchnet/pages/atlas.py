@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.files.hdf5 import replacing
 from scratchnet.files.images import resize_image
+from scratchnet.files.saving import replacing
 from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units.receptive_field import ReceptiveField
 

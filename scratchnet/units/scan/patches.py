@@ -17,23 +17,40 @@ LAYER attributes       int               ``size``, ``jump``, ``start`` of the re
                                          pixels of the picture at that scale
 ====================== ================= ====================================================
 
-N is the number of pictures, and K that of patches of a channel (``k`` of the settings).
+N is the number of pictures, and K that of patches of a channel (``k`` of the settings). As every
+HDF5 file here, it begins with a hash of all that follows (`files.hdf5`).
 """
 
 import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.files.hdf5 import new_hdf5, open_hdf5, read_attribute, read_dataset, write_dataset
+from scratchnet.files.hdf5 import (
+    new_hdf5,
+    open_hdf5,
+    read_attribute,
+    read_dataset,
+    write_attribute,
+    write_dataset,
+)
+from scratchnet.files.names import printable
 from scratchnet.units.receptive_field import ReceptiveField
-from scratchnet.units.scan.settings import ScanSettings, file_hash, working_picture
+from scratchnet.units.scan.settings import (
+    LARGEST,
+    LONGEST,
+    ScanSettings,
+    file_hash,
+    working_picture,
+)
 from scratchnet.units.strongest import NONE, Strongest
 
 NOT_YET, UNREADABLE = -1, 0  # sizes
 GROUP = "pictures"
+LONGEST_SIDE = LARGEST * LONGEST  # px
 
 
 class Patch(NamedTuple):
@@ -155,10 +172,9 @@ class TopPatches:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the file described above; equal contents give equal bytes."""
-        with new_hdf5(path) as file:
-            file.attrs["network"] = self.network
-            for name, value in _plain(self.settings).items():
-                file.attrs[name] = value
+        with new_hdf5(path, "patches") as file:
+            for name, value in {"network": self.network, **_plain(self.settings)}.items():
+                write_attribute(file, name, value)
             pictures = file.create_group(GROUP)
             names = np.array([os.fsencode(name) for name in self.names])
             write_dataset(pictures, "name", names)
@@ -166,7 +182,8 @@ class TopPatches:
             write_dataset(pictures, "size", self.sizes)
             for layer, found in self.strongest.items():
                 group, field = file.create_group(layer), self.fields[layer]
-                group.attrs.update(size=field.size, jump=field.jump, start=field.start)
+                for part in ("size", "jump", "start"):
+                    write_attribute(group, part, getattr(field, part))
                 for name in ("value", "picture", "scale", "position"):
                     write_dataset(group, name, getattr(found, name))
                 write_dataset(group, "box", found.boxes(field))
@@ -180,26 +197,30 @@ class TopPatches:
         FileNotFoundError, ValueError
             If there is no such file, or something in it is missing or not as described above.
         """
-        with open_hdf5(path, "file of patches") as file:
+        with open_hdf5(path, "patches", "file of patches") as file:
             settings = _read_settings(file)
             names = read_dataset(file, GROUP, "name", (None,), ("bytes",))
             N = len(names)
             loaded = cls(
                 settings,
                 read_attribute(file, "network"),
-                [os.fsdecode(name) for name in names.tolist()],
+                [_checked_name(path, os.fsdecode(name)) for name in names.tolist()],
                 read_dataset(file, GROUP, "hash", (N, 32), ("uint8",)),
                 read_dataset(file, GROUP, "size", (N, 2), ("int32",)),
                 {},
                 {},
             )
+            if not ((loaded.sizes >= NOT_YET) & (loaded.sizes <= LONGEST_SIDE)).all():
+                raise ValueError(f"{printable(path)}: {GROUP}/size: wanted sizes of pictures")
             for layer in settings.layers:
                 found = loaded.strongest[layer] = _strongest(file, layer, settings.k)
-                if not (NONE <= found.picture.min() and found.picture.max() < N):
-                    raise ValueError(f"{path}: {layer}/picture: wanted rows of {GROUP}, or −1")
+                _check_ranges(f"{printable(path)}: {layer}", found, settings, N)
                 group = file[layer]
                 parts = (read_attribute(group, part, int) for part in ("size", "jump", "start"))
-                loaded.fields[layer] = ReceptiveField(*parts)
+                size, jump, start = parts
+                if not (1 <= size <= LONGEST_SIDE and 1 <= jump <= size and -size < start <= 0):
+                    raise ValueError(f"{printable(path)}: {layer}: wanted a receptive field")
+                loaded.fields[layer] = ReceptiveField(size, jump, start)
         return loaded
 
 
@@ -213,7 +234,7 @@ def _plain(settings: ScanSettings) -> dict[str, str | int | float]:
 
 def load_settings(path: str | os.PathLike) -> ScanSettings:
     """Read only the settings of a file that `TopPatches.save` wrote; raises as its `load` does."""
-    with open_hdf5(path, "file of patches") as file:
+    with open_hdf5(path, "patches", "file of patches") as file:
         return _read_settings(file)
 
 
@@ -225,10 +246,39 @@ def _read_settings(file) -> ScanSettings:
     }
     try:
         read["layers"] = tuple(read["layers"].split(","))
+        if not all(re.fullmatch(r"\w+", layer) and layer != GROUP for layer in read["layers"]):
+            raise ValueError("layers: wanted names of layers")
         read["scales"] = tuple(map(float, read["scales"].split(",")))
         return ScanSettings(**read)
     except ValueError as error:
-        raise ValueError(f"{file.filename}: {error}") from None
+        raise ValueError(printable(f"{file.filename}: {error}")) from None
+
+
+def _checked_name(path: str | os.PathLike, name: str) -> str:
+    """Return a picture's path within its folder; raise ValueError if it could lead out of it."""
+    parts = name.split("/")
+    if not name or "\0" in name or os.path.isabs(name) or {"", ".", ".."} & set(parts):
+        raise ValueError(f"{printable(path)}: {printable(name)!r} is no path within a folder")
+    return name
+
+
+def _check_ranges(what: str, found: Strongest, settings: ScanSettings, pictures: int) -> None:
+    """Raise ValueError unless a layer's numbers are such as a scan can find."""
+    there = found.picture != NONE
+    scales = [*settings.scales, 0.0]
+    for name, right, wanted in [
+        (
+            "picture",
+            (found.picture >= NONE) & (found.picture < pictures),
+            "rows of pictures, or −1",
+        ),
+        ("value", np.where(there, found.value > 0, found.value == 0), "more than 0, or none"),
+        ("value", np.diff(found.value, axis=1) <= 0, "falling numbers"),
+        ("scale", np.isin(found.scale, scales) & ((found.scale > 0) == there), "one of the scales"),
+        ("position", (found.position >= 0) & (found.position < LONGEST_SIDE), "places in a map"),
+    ]:
+        if not right.all():
+            raise ValueError(f"{what}/{name}: wanted {wanted}")
 
 
 def _strongest(file, layer: str, k: int) -> Strongest:
