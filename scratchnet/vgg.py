@@ -38,7 +38,7 @@ class VGG(Network):
         dtype: str = "float32",
         pool: str = "max",
     ):
-        if np.dtype(dtype) not in (np.float32, np.float64):
+        if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"got dtype {dtype!r}, wanted 'float32' or 'float64'")
         super().__init__(vgg_layers(parameters, architecture, dtype, pool), dtype=dtype)
 

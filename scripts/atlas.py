@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     top = run_scan(arguments)
     if top.settings.k > GRID**2:
         raise ValueError(f"k {top.settings.k}: a card of the atlas has room for {GRID**2} patches")
-    network, sources = VGG.load(arguments.weights), Sources(top, Pictures(top, arguments.images))
+    pictures = Pictures(top, arguments.images, arguments.max_pixels)
+    network, sources = VGG.load(arguments.weights), Sources(top, pictures)
     chosen = {
         layer: sorted(top.strongest_channels(layer, arguments.units_per_layer))
         for layer in top.fields

@@ -6,7 +6,10 @@ was taken.
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+PROCESS = 180_000_000  # bytes that Python, its libraries and a network take
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,32 +28,88 @@ def positive(text: str) -> int:
 
 
 def available_memory() -> float:
-    """Return how many bytes this process may take; infinity where the system does not say.
+    """Return how many more bytes of memory this process may take.
 
-    The machine's memory, or what its container (a Linux control group) grants, or the process's
-    own limit (``ulimit -v``), whichever is the least.
+    What the machine has free, or what each of the process's Linux control groups (its container)
+    still grants, whichever is the least; infinity where the system does not say.
     """
-    limits = []
-    try:
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        pass
-    for path in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path("/sys/fs/cgroup", path).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # no such file, or the word "max"
-            continue
+    return min([_free_memory(), *_left_in_groups()])
+
+
+def available_addresses() -> float:
+    """Return how many more bytes may be mapped, with or without memory (``ulimit -v``, ``-d``)."""
     try:
         import resource
 
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits += [limit] if limit != resource.RLIM_INFINITY else []
+        kinds = resource.RLIMIT_AS, resource.RLIMIT_DATA
+        limits = [resource.getrlimit(kind)[0] for kind in kinds]
+        infinity = resource.RLIM_INFINITY
     except ImportError:  # not on Windows
-        pass
-    return min(limits, default=float("inf"))
+        return float("inf")
+    pages = _text("/proc/self/statm").split() or [0] * 6  # in use: all, …, all that is data
+    in_use = [int(pages[n]) * resource.getpagesize() for n in (0, 5)]
+    left = [limit - used for limit, used in zip(limits, in_use, strict=True) if limit != infinity]
+    return min(left, default=float("inf"))
+
+
+def _free_memory() -> float:
+    """Return what the machine has free: on Linux with what it would take back from its caches."""
+    words = _text("/proc/meminfo").split()
+    if "MemAvailable:" in words:
+        return 1024 * int(words[words.index("MemAvailable:") + 1])
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+# of a version of control groups: limit, what is in use, and the part that is a cache of files
+GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file", "active_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"),
+)
+
+
+def _left_in_groups(
+    process: Path = Path("/proc/self"), mount: Path = Path("/sys/fs/cgroup")
+) -> Iterator[int]:
+    """Yield what each control group still grants: the process's own, and those around it."""
+    for line in _text(process / "cgroup").splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        places = [mount / "memory"] if kinds else [mount, mount / "unified"]
+        limit, usage, *caches = GROUP_FILES[1 if kinds else 0]
+        for root in places:
+            own = root if ".." in path else root / path.strip("/")  # "..": not to be seen from here
+            for group in [own, *own.parents]:
+                most, used = _text(group / limit).strip(), _text(group / usage)
+                if used and most not in ("", "max"):
+                    stat = _text(group / "memory.stat").split()
+                    cached = [int(stat[stat.index(name) + 1]) for name in caches if name in stat]
+                    yield int(most) - int(used) + sum(cached)
+                if group == root:
+                    break
+
+
+def _text(path: str | Path) -> str:
+    """Return what a file of the system says; nothing if it is not there."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def memory_in_use() -> int:
+    """Return how many bytes of memory this process has now; about, where there is no Linux."""
+    return _status("VmRSS:")
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process has had in memory (Linux only)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    """Return the most bytes that this process has had; about, where there is no Linux."""
+    return _status("VmHWM:")
+
+
+def _status(field: str) -> int:
+    _, found, rest = _text("/proc/self/status").partition(field)
+    return 1024 * int(rest.split()[0]) if found else PROCESS

@@ -246,7 +246,7 @@ def save_figure(arguments: argparse.Namespace, kind: str, panels: list[Panel]) -
 def run_shuffle(arguments: argparse.Namespace) -> None:
     """Draw the figure of --shuffle."""
     size = getattr(arguments, "size", settings.ScanSettings.size)
-    style = settings.working_picture(arguments.style, size)
+    style = settings.working_picture(arguments.style, size, max_pixels=arguments.max_pixels)
     a, _ = VGG.load(arguments.weights).forward(style, [arguments.layer])
     panels = shuffled_panels(a[arguments.layer].astype(np.float64))
     save_figure(arguments, "shuffled", panels)
@@ -259,7 +259,10 @@ def run(arguments: argparse.Namespace) -> None:
     make_room(arguments.output)
     if arguments.shuffle:
         return run_shuffle(arguments)
-    content, style = (settings.read_picture(path) for path in (arguments.content, arguments.style))
+    content, style = (
+        settings.read_picture(path, arguments.max_pixels)
+        for path in (arguments.content, arguments.style)
+    )
     top = run_scan(arguments)
     content, style = (
         resize_image(image, settings.working_size(image.shape, top.settings.size))
@@ -278,7 +281,7 @@ def run(arguments: argparse.Namespace) -> None:
     strong = largest_pairs(strength * np.outer(often, often), len(D) ** 2, with_itself=False)
     adding = contribution_pairs(contributions, len(D) ** 2)
 
-    channels = Channels(top, layer, Pictures(top, arguments.images))
+    channels = Channels(top, layer, Pictures(top, arguments.images, arguments.max_pixels))
     drawn, most = (without_repeats(pairs)[: arguments.pairs] for pairs in (strong, adding))
     whole = Panel(arguments.style.stem, [], style)
     save_figure(arguments, "pairs", [whole, *pair_panels(drawn, channels, style, a_S)])

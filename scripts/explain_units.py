@@ -178,7 +178,8 @@ def run(arguments: argparse.Namespace) -> None:
         VGG.build(parameters, architecture=architecture)
         for parameters in (learned, random_parameters(architecture))
     )
-    pictures, units = Pictures(top, arguments.images), chosen_units(top, arguments)
+    pictures = Pictures(top, arguments.images, arguments.max_pixels)
+    units = chosen_units(top, arguments)
 
     def save(kind: str, panels: list[Panel]) -> None:
         if not panels:  # no unit fires at all, or none has a patch wholly inside its picture

@@ -19,7 +19,7 @@ from command_line import available_memory, positive
 from draw_styles import STYLES
 
 from scratchnet.fast.workspace import available_cores
-from scratchnet.files.images import find_pictures
+from scratchnet.files.images import MAX_PIXELS, find_pictures
 from scratchnet.units.scan.patches import Patch, TopPatches, load_settings
 from scratchnet.units.scan.run import ScanProgress, saved_scan, scan
 from scratchnet.units.scan.settings import ScanSettings
@@ -38,6 +38,12 @@ NOT_PHOTOGRAPHS = {*STYLES, "starry_night"}  # among them
 DEFAULT = ScanSettings()
 UNITS_PER_LAYER = 9
 WORKER = 7e8  # bytes that a worker takes
+MOST_WORKERS = 256
+TLS = {
+    "tls-ca-file": "certificate of who signed the cluster's certificates",
+    "tls-cert": "certificate that this program shows to the cluster",
+    "tls-key": "its private key",
+}
 
 
 def unit_choice(text: str) -> tuple[str, list[int]]:
@@ -97,7 +103,12 @@ def add_scan_flags(
     add("--workers", type=positive, default=affordable_workers(), metavar="N",
         help="processes, of one thread and about 0.7 GB each")
     add("--scheduler", metavar="ADDRESS",
-        help="of a Dask cluster that does the work instead, such as tcp://HOST:8786")
+        help="of a Dask cluster that does the work instead, such as tls://HOST:8786: who reaches "
+        "it runs code there; encrypted with the following three, as for Dask's own commands")
+    for name, text in TLS.items():
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{text} (PEM)")
+    add("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N",
+        help="larger picture files are skipped")
     add("--strict", action="store_true", help="stop at a picture that can't be read")
     add(flag, dest="patches", type=Path, default=default, metavar="FILE",
         help="the file of patches (HDF5): read if it is there, and otherwise made")
@@ -106,7 +117,7 @@ def add_scan_flags(
 
 def affordable_workers() -> int:
     """Return one worker a core, or as many as there is memory for."""
-    return max(1, int(min(available_cores(), available_memory() // WORKER)))
+    return max(1, int(min(available_cores(), MOST_WORKERS, available_memory() // WORKER)))
 
 
 def settings_of(arguments: argparse.Namespace) -> ScanSettings:
@@ -157,9 +168,12 @@ def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, li
     }
 
 
-def pictures_in(folder: Path) -> list[str]:
-    """Return what to scan in a folder: of the embedded pictures, the photographs."""
-    found = find_pictures(folder)
+def pictures_in(folder: Path, strict: bool = False) -> list[str]:
+    """Return what to scan in a folder: of the embedded pictures, the photographs.
+
+    What can't be read in it is reported; with ``strict``, it is an error.
+    """
+    found = find_pictures(folder, None if strict else partial(print, file=sys.stderr))
     if folder.resolve() == IMAGES.resolve():
         found = [name for name in found if Path(name).stem not in NOT_PHOTOGRAPHS]
     return found
@@ -173,10 +187,16 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
             from distributed import Client, KilledWorker
         except ImportError as error:
             raise ValueError(f"--scheduler: {error}; install: pip install '.[cluster]'") from None
+        encrypted = security(arguments)
         try:
-            client = Client(arguments.scheduler, timeout="20s")
-        except OSError as error:
-            raise ValueError(f"--scheduler {arguments.scheduler}: {error}") from None
+            client = Client(arguments.scheduler, timeout="20s", security=encrypted)
+        except TypeError:  # neither flags nor Dask's own settings name certificates
+            raise ValueError(
+                f"--scheduler {arguments.scheduler}: wanted --{', --'.join(TLS)} as well"
+            ) from None
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"--scheduler {arguments.scheduler}: {reason}") from None
         with client:
             try:
                 # enough for workers that come later, too
@@ -184,6 +204,10 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
             except KilledWorker as error:
                 raise BrokenExecutor(str(error)) from None
         return
+    if any(tls_files(arguments).values()):
+        raise ValueError("--tls-…: wanted a --scheduler as well")
+    if arguments.workers > MOST_WORKERS:
+        raise ValueError(f"--workers: got {arguments.workers}, wanted 1 to {MOST_WORKERS}")
     pool = Processes(arguments.workers)
     try:
         yield pool, arguments.workers
@@ -191,6 +215,29 @@ def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
         # A second Ctrl-C must not interrupt this, or it would never end.
         with ctrl_c_ignored():
             pool.shutdown(cancel_futures=True)
+
+
+def tls_files(arguments: argparse.Namespace) -> dict[str, Path | None]:
+    """Return the files of certificates, by their flags' names."""
+    return {name: getattr(arguments, name.replace("-", "_")) for name in TLS}
+
+
+def security(arguments: argparse.Namespace):
+    """Return Dask's settings for an encrypted connection; None leaves them to Dask's own files."""
+    from distributed.security import Security
+
+    files = tls_files(arguments)
+    if not any(files.values()):
+        return None
+    for name, file in files.items():
+        if file is None:
+            raise ValueError(f"wanted all of --{', --'.join(TLS)}, got no --{name}")
+        if not file.is_file():
+            raise ValueError(f"--{name} {file}: no such file")
+    ca, cert, key = map(str, files.values())
+    return Security(
+        tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True
+    )
 
 
 class Processes(ProcessPoolExecutor):
@@ -208,8 +255,13 @@ class Processes(ProcessPoolExecutor):
         if not self.not_started:
             return super().submit(*task)
         self.not_started -= 1
-        with ctrl_c_ignored():
-            return super().submit(*task)
+        try:
+            with ctrl_c_ignored():
+                return super().submit(*task)
+        except BrokenExecutor:
+            raise
+        except (OSError, RuntimeError) as error:
+            raise BrokenExecutor(f"no more processes are granted: {error}") from None
 
 
 @contextmanager
@@ -236,8 +288,9 @@ def start_worker() -> None:
 class Pictures:
     """The pictures of a scan; those used last are kept."""
 
-    def __init__(self, top: TopPatches, folder: Path):
-        self.read = lru_cache(maxsize=64)(partial(top.picture, folder))
+    def __init__(self, top: TopPatches, folder: Path, max_pixels: int = MAX_PIXELS):
+        read = partial(top.picture, folder, max_pixels=max_pixels)
+        self.read = lru_cache(maxsize=64)(read)
 
     def __call__(self, patch: Patch) -> np.ndarray:
         """Return the picture that a patch comes from, at its scale."""
@@ -291,16 +344,20 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
             f"{arguments.patches}: lies in the folder of pictures, and a figure beside it would be "
             "taken for one more; choose another place"
         )
-    found = pictures_in(arguments.images)
+    found = pictures_in(arguments.images, arguments.strict)
     make_room(arguments.patches)
     settings = settings_of(arguments)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     check_units(getattr(arguments, "units", {}), settings, weights)
     with workers(arguments) as (executor, count):
-        return scan(
+        top = scan(
             arguments.images, found, settings, arguments.patches, executor=executor,
-            ahead=2 * count, weights=weights, strict=arguments.strict, callback=Bar(),
+            ahead=2 * count, weights=weights, max_pixels=arguments.max_pixels,
+            strict=arguments.strict, callback=Bar(),
         )  # fmt: skip
+    if len(top.unreadable) == len(top.names):
+        raise ValueError(f"{arguments.images}: none of its pictures can be read or used")
+    return top
 
 
 def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:

@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
     if top.unreadable:
         print(f"skipped  {len(top.unreadable)} that could not be read or used")
     print(summary(top))
-    pictures = Pictures(top, arguments.images)
+    pictures = Pictures(top, arguments.images, arguments.max_pixels)
     draw_units(top, arguments, pictures)
     draw_fields(top, arguments, pictures)
 

@@ -13,11 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, available_memory, positive
+from command_line import Parser, positive
+from transfer_memory import checked_memory, working_sizes
 
-from scratchnet import LBFGS, VGG, PixelDescent, load_image, save_image, style_transfer
-from scratchnet.fast import predicted_memory
-from scratchnet.files.images import MAX_PIXELS, fit, image_format, resize_image, side_by_side
+from scratchnet import LBFGS, VGG, PixelDescent, save_image, style_transfer
+from scratchnet.files.decoding import decode_image
+from scratchnet.files.images import MAX_PIXELS, image_format, resize_image, side_by_side
+from scratchnet.style.objective import LayerGradients
 from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.style.transfer import Record, Step, coarse_to_fine_sizes, steps_of
 
@@ -33,7 +35,6 @@ except ImportError as error:
 
 IMAGES = Path(__file__).parent / "images"
 OPTIMIZERS = {"lbfgs": LBFGS, "descent": PixelDescent}
-PROCESS = 10**8  # bytes that Python and its libraries take before there is a network
 
 
 def weight(text: str) -> float:
@@ -108,14 +109,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def prepare(path: Path, long_side: float, arguments: argparse.Namespace) -> np.ndarray:
-    """Load a picture and scale it to its working size; enlarge it only if asked to."""
-    image = load_image(path, max_pixels=arguments.max_pixels)
-    if max(image.shape[:2]) <= long_side and not arguments.enlarge:
-        return image
-    return resize_image(image, fit(image.shape, max(1, round(long_side))))
-
-
 def checked_output(output: Path | None, content: Path, style: Path) -> Path:
     """Return where the result goes, after checking that it can go there."""
     if output is None:
@@ -134,47 +127,35 @@ def equal_layers(flag: str, names: str) -> dict[str, float]:
     return {name: 1 / len(layers) for name in layers}
 
 
-def checked_memory(network: VGG, pictures: list[np.ndarray], layers: list, arguments) -> int:
-    """Return the peak in bytes; raise if it is more than there is, naming a size that fits."""
-    extra = 2 * LBFGS.pairs if arguments.optimizer == "lbfgs" else 0  # pictures that it remembers
-
-    def needed(factor: float) -> int:
-        shapes = [(max(32, round(h * factor)), max(32, round(w * factor))) for h, w in sizes]
-        state = extra * 3 * shapes[0][0] * shapes[0][1] * network.dtype.itemsize
-        return PROCESS + state + max(predicted_memory(network, *shape, layers) for shape in shapes)
-
-    sizes = [image.shape[:2] for image in pictures]
-    memory, available = needed(1), available_memory()
-    if memory > available:
-        long_side = max(sizes[0])
-        fits = [side for side in range(32, long_side) if needed(side / long_side) <= available]
-        largest = f"the largest that fits is {fits[-1]}" if fits else "no size fits"
-        raise ValueError(
-            f"--image-size {long_side}: needs {memory / 1e9:.1f} GB of memory, but "
-            f"{available / 1e9:.1f} GB are available; {largest}"
-        )
-    return memory
+def seconds_of_a_pass(network: VGG, image: np.ndarray, layers: list[str]) -> float:
+    """Measure both passes through the network."""
+    for _ in range(2):  # the first one is slower: its memory has to be got from the system
+        start = time.perf_counter()
+        activations, caches = network.forward(image, layers)
+        losses = {"time": dict.fromkeys(layers, lambda a: (0.0, a))}
+        network.backward(LayerGradients(losses, activations), caches)
+        seconds = time.perf_counter() - start
+    return seconds
 
 
-def announce(network: VGG, content: np.ndarray, style: np.ndarray, layers: list, arguments) -> None:
+def announce(
+    network: VGG, content: np.ndarray, style: np.ndarray, layers: list, memory: int, arguments
+) -> None:
     """Say what is going to happen: sizes, memory, and time (from one pass at full size)."""
-    memory = checked_memory(network, [content, style], layers, arguments)
     height, width = content.shape[:2]
     sizes = [(height, width)]
     if arguments.init == "random":
         sizes = coarse_to_fine_sizes(content.shape)
-    for _ in range(2):  # the first pass is slower: its memory has to be got from the system
-        start = time.perf_counter()
-        activations, caches = network.forward(content, layers)
-        network.backward(activations, caches)
-        del activations, caches
-        seconds = time.perf_counter() - start
+    seconds = seconds_of_a_pass(network, content, layers)
     steps = steps_of(sizes, arguments.iterations)
     pixels = sum((n + 1) * h * w for n, (h, w) in zip(steps, sizes, strict=True))
     print(f"content  {arguments.content}")
     print(f"style    {arguments.style} at {style.shape[1]}×{style.shape[0]} px")
     levels = ", ".join(f"{w}×{h} px {n}" for (h, w), n in zip(sizes, steps, strict=True))
     print(f"steps    {levels}")
+    workspace = network.workspace
+    if workspace.granted < workspace.threads:
+        print(f"threads  {workspace.granted}, not {workspace.threads}: the system grants no more")
     minutes = seconds * pixels / (height * width) / 60
     print(f"expected {minutes:.1f} minutes, {memory / 1e9:.1f} GB of memory")
 
@@ -186,6 +167,7 @@ class Progress:
         self.last: Step | None = None
         self.history: list[Record] = []
         form = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
+        tqdm.monitor_interval = 0  # its thread would map 0.1 GB of addresses
         self.bar = tqdm(total=1.0, bar_format=form)
 
     def __call__(self, step: Step) -> None:
@@ -231,12 +213,13 @@ def save_all(output: Path, pictures: list[np.ndarray], history: list[Record]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks for."""
-    content = prepare(arguments.content, arguments.image_size, arguments)
-    style = prepare(arguments.style, arguments.image_size * arguments.style_scale, arguments)
+    pictures = [
+        decode_image(path, max_pixels=arguments.max_pixels)
+        for path in (arguments.content, arguments.style)
+    ]
     init = arguments.init
     if init not in ("random", "content"):
-        init = load_image(init, max_pixels=arguments.max_pixels)
-        init = resize_image(init, content.shape[:2])
+        init = decode_image(init, max_pixels=arguments.max_pixels)
     output = checked_output(arguments.output, arguments.content, arguments.style)
     layers = {
         "content_layers": equal_layers("--content-layers", arguments.content_layers),
@@ -252,7 +235,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     network = VGG.load(arguments.weights, pool=arguments.pooling, threads=arguments.threads)
     names = [name for group in layers.values() for name in group]
-    announce(network, content, style, names, arguments)
+    shapes = [picture.shape for picture in pictures]
+    memory = checked_memory(network, shapes, names, arguments)
+    sizes = working_sizes(shapes, arguments.image_size, arguments)
+    content, style = map(resize_image, pictures, sizes)
+    del pictures
+    if not isinstance(init, str):
+        init = resize_image(init, content.shape[:2])
+    announce(network, content, style, names, memory, arguments)
 
     start, progress = time.perf_counter(), Progress()
     try:
@@ -288,7 +278,13 @@ def main() -> int:
     except KeyboardInterrupt:
         print("transfer: interrupted while nothing was to be saved", file=sys.stderr)
         return 130
-    except (OSError, ValueError, MemoryError) as error:
+    except MemoryError:
+        print(
+            "transfer: memory ran out; use a smaller --image-size, or smaller pictures",
+            file=sys.stderr,
+        )
+        return 2
+    except (OSError, ValueError) as error:
         print(f"transfer: {error}", file=sys.stderr)
         return 2
 

@@ -1,7 +1,9 @@
-"""A scan on a cluster (Dask's), a worker of which is killed half-way: the same bytes."""
+"""A scan on a cluster (Dask's): the same bytes when a worker is killed half-way; encryption."""
 
 import os
+import shutil
 import signal
+import subprocess
 
 import pytest
 from conftest import SMALL_SCAN
@@ -50,3 +52,74 @@ def test_the_script_takes_a_scheduler(client, folder, tmp_path, run):
     assert code == 0, error
     assert "from 50 pictures" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", "p.png", "p_fields.png"]
+
+
+# ---------------------------------------------------------------- encryption
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return flags that name a key and a certificate that signs itself, made for this test."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=scratchnet"
+    subprocess.run(
+        [*command.split(), "-keyout", key, "-out", cert], capture_output=True, check=True
+    )
+    return {"--tls-ca-file": cert, "--tls-cert": cert, "--tls-key": key}
+
+
+@pytest.fixture(scope="module")
+def encrypted_cluster(certificate):
+    ca, cert, key = map(str, certificate.values())
+    security = distributed.security.Security(
+        tls_ca_file=ca, require_encryption=True, tls_scheduler_cert=cert, tls_scheduler_key=key,
+        tls_worker_cert=cert, tls_worker_key=key, tls_client_cert=cert, tls_client_key=key,
+    )  # fmt: skip
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", host="tls://127.0.0.1",
+        security=security,
+    ) as cluster:  # fmt: skip
+        yield cluster
+
+
+def scan_flags(folder, cluster, certificate):
+    flags = [part for pair in certificate.items() for part in pair]
+    return [
+        "--images", folder, "--size", 32, "--layers", "relu1_1", "--output", "p.h5",
+        "--scheduler", cluster.scheduler_address, *flags,
+    ]  # fmt: skip
+
+
+def test_an_encrypted_cluster(encrypted_cluster, certificate, folder, run):
+    pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
+    assert encrypted_cluster.scheduler_address.startswith("tls://")
+    code, out, error = run("top_patches", *scan_flags(folder, encrypted_cluster, certificate))
+    assert code == 0, error
+    assert "from 50 pictures" in out
+
+
+@pytest.mark.parametrize("missing", ["all", "--tls-key", "the file"])
+def test_without_its_certificates_there_is_one_line(
+    encrypted_cluster, certificate, missing, folder, run
+):
+    given = dict(certificate)
+    if missing == "all":
+        given = {}
+    elif missing == "the file":
+        given["--tls-key"] = "none.pem"
+    else:
+        del given[missing]
+    code, _, error = run("top_patches", *scan_flags(folder, encrypted_cluster, given))
+    assert code == 2 and error.startswith("top_patches: ") and error.count("\n") == 1
+    if missing == "the file":
+        assert "--tls-key none.pem: no such file" in error
+    if missing == "--tls-key":
+        assert "got no --tls-key" in error
+
+
+def test_an_open_cluster_is_refused_where_encryption_is_asked_for(client, certificate, folder, run):
+    code, _, error = run("top_patches", *scan_flags(folder, client.cluster, certificate))
+    assert code == 2 and error.count("\n") == 1 and "encryption required" in error

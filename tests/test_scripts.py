@@ -83,40 +83,6 @@ def test_transfer_defaults_are_the_packages_own():
     assert arguments["momentum"] == PixelDescent().momentum
 
 
-@pytest.mark.parametrize("optimizer", ["descent", "lbfgs"])
-def test_transfer_refuses_what_does_not_fit_and_names_what_does(run, monkeypatch, optimizer):
-    original = load_script
-
-    def with_little_memory(name):
-        script = original(name)
-        script.available_memory = lambda: 3.5e8
-        return script
-
-    monkeypatch.setattr("conftest.load_script", with_little_memory)
-    flags = ["--iterations", 1, "--optimizer", optimizer, "--threads", 1, "--style-scale", 0.5]
-    code, _, error = run("transfer", *flags, "--image-size", 500)
-    assert code == 2 and error.count("\n") == 1
-    assert "--image-size 500: needs 0." in error and "0.3 GB are available" in error
-    largest = int(re.search(r"the largest that fits is (\d+)", error)[1])
-    assert run("transfer", *flags, "--image-size", largest + 1)[0] == 2
-    code, _, error = run("transfer", *flags, "--image-size", largest, "--init", "content")
-    assert code == 0, error
-
-
-def test_available_memory_heeds_the_limit_of_the_process():
-    code = """
-import resource, command_line
-before = command_line.available_memory()
-resource.setrlimit(resource.RLIMIT_AS, (10**9, resource.RLIM_INFINITY))
-print(before > 10**9, command_line.available_memory())
-"""
-    pytest.importorskip("resource", reason="this system has no limits for a process")
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True
-    )
-    assert run.stdout.split() == ["True", "1000000000"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,12 +2,15 @@
 
 import copy
 import gc
+import multiprocessing
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from scratchnet import VGG
+from scratchnet.blas import one_blas_thread
 from scratchnet.fast.memory import PAGE, Arena, Scratch
 from scratchnet.fast.workspace import Workspace
 
@@ -130,9 +133,135 @@ def test_map_raises_what_an_item_raised(threads):
         Workspace(threads).map(lambda n: 1 // n, [1, 2, 0, 3])
 
 
-def test_at_least_one_thread():
-    with pytest.raises(ValueError, match="got 0 threads, wanted at least 1"):
-        Workspace(0)
+@pytest.mark.parametrize("threads", [0, -1, 257])
+def test_how_many_threads_there_may_be(threads):
+    with pytest.raises(ValueError, match=f"got {threads} threads, wanted 1 to 256"):
+        Workspace(threads)
+    assert Workspace(256).threads == 256
+
+
+@pytest.mark.parametrize("granted", [0, 2])
+def test_where_few_threads_are_granted_few_compute(granted, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def limited(thread):
+        if len(started) == granted:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+
+    def slow(n):
+        time.sleep(0.005)  # so that no thread is idle before all have been asked for
+        return n * n
+
+    workspace = Workspace(8)
+    for _ in range(3):
+        assert workspace.map(slow, range(20)) == [n * n for n in range(20)]
+        assert workspace.granted == granted + 1
+        started.clear()  # those of before have ended, or are used again
+
+
+def test_an_error_is_raised_where_few_threads_are_granted(monkeypatch):
+    def no_more(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    with pytest.raises(ZeroDivisionError):
+        Workspace(3).map(lambda n: 1 // n, [1, 2, 0, 3])
+
+
+# ---------------------------------------------------------------- forked processes
+
+SECONDS = 30  # a child that waits for ever is given up then
+
+forking = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork"
+)
+
+
+def in_a_child(function):
+    """Return what a function returns in a forked process."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(function()))
+    child.start()
+    try:
+        assert receiver.poll(SECONDS), "the child does not answer"
+        return receiver.recv()
+    finally:
+        child.kill()
+        child.join()
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_computes_with_threads_of_its_own():
+    workspace = Workspace(2)
+    assert workspace.map(str, range(4)) == list("0123")
+
+    def both_at_once():
+        barrier = threading.Barrier(2, timeout=SECONDS / 2)
+        return workspace.map(lambda n: barrier.wait() >= 0, range(2))
+
+    assert in_a_child(both_at_once) == [True, True]
+    assert workspace.map(str, range(4)) == list("0123")  # the parent's are still there
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_the_same_numbers_from_a_used_network(fast32, pictures):
+    content, _ = pictures
+    layers = ["relu3_1"]
+
+    def passes():
+        activations, caches = fast32.forward(content, layers)
+        return fast32.backward(dict(activations), caches).tobytes()
+
+    here = passes()
+    assert in_a_child(passes) == here == passes()
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_process_may_be_forked_while_others_take_memory_and_hold_blas():
+    stop, inside = threading.Event(), threading.Event()
+    arena = Arena()
+
+    def churn():
+        while not stop.is_set():
+            for n in range(1, 9):
+                arena.empty((n * 100,), np.uint8)
+
+    def hold():
+        with one_blas_thread:
+            inside.set()
+            stop.wait()
+
+    def answer():
+        with one_blas_thread:
+            arena.empty((10,), np.uint8)
+        return one_blas_thread._inside, arena.empty((5,), np.uint8).shape
+
+    others = [threading.Thread(target=churn) for _ in range(2)] + [threading.Thread(target=hold)]
+    for other in others:
+        other.start()
+    inside.wait()
+    try:
+        for _ in range(20):
+            assert in_a_child(answer) == (0, (5,))
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_process_that_is_forked_while_it_holds_blas_still_holds_it():
+    with one_blas_thread:
+        assert in_a_child(lambda: one_blas_thread._inside) == 1
 
 
 def test_a_copy_shares_nothing():

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from scratchnet.fast.planes import PlaneConvolution
-from scratchnet.fast.strips import Outlet, Read, StripConvolution, WholeConvolution
+from scratchnet.fast.strips import Outlet, Read, Room, StripConvolution, WholeConvolution
 from scratchnet.fast.transforms import POINTS
 from scratchnet.fast.winograd import WinogradConvolution
 from scratchnet.network.layer import Shape
@@ -83,8 +83,8 @@ class FastConvolution(StripConvolution):
         """Hand out dx, by the fastest algorithm."""
         self._at_work(shape).backward_strips(read, shape, dtype, outlet)
 
-    def memory(self, shape: Shape) -> tuple[int, int]:
-        """Return what the algorithm for ``shape`` needs."""
+    def memory(self, shape: Shape) -> Room:
+        """Return what the algorithm for ``shape`` takes."""
         return self.algorithm(shape).memory(shape)
 
     def _by(self, kind: type[StripConvolution], **options) -> StripConvolution:

@@ -8,6 +8,7 @@ while it is computed is `Scratch`: the same few arrays again and again, for each
 """
 
 import mmap
+import os
 from bisect import insort
 from collections import deque
 from math import prod
@@ -17,6 +18,13 @@ import numpy as np
 
 ALIGNMENT = 64  # bytes: a line of the cache
 PAGE = 2**21  # bytes: a huge page, where the system has them
+# One lock for all arenas, and no process is forked while it is held: so the child's arenas are
+# whole, and its lock is free.
+LOCK = Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release
+    )
 
 
 def _block(size: int) -> mmap.mmap:
@@ -57,13 +65,12 @@ class Arena:
         self._blocks: dict[int, mmap.mmap] = {}  # by address
         self._free: list[tuple[int, int]] = []  # pieces (address, size), by address
         self._returned: deque[tuple[int, int]] = deque()  # not yet in _free
-        self._lock = Lock()
 
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """Return an array with arbitrary values, in memory used before where there is some."""
         size = max(1, prod(shape)) * np.dtype(dtype).itemsize
         size += -size % ALIGNMENT
-        with self._lock:
+        with LOCK:
             piece = self._cut(size)
         return np.asarray(_Loan(self, piece, tuple(shape), dtype))
 

@@ -40,11 +40,13 @@ class FastNetwork(Network):
 
     Raises
     ------
-    ValueError
-        For fewer than one thread.
+    TypeError, ValueError
+        For what is no network, and as `Workspace` does for its threads.
     """
 
     def __init__(self, network: Network, threads: int | None = None):
+        if not isinstance(network, Network):
+            raise TypeError(f"got {network!r} for a network, wanted a Network such as VGG.load()")
         self.workspace = Workspace(threads)
         layers = [fast_layer(layer, self.workspace) for layer in network.layers]
         super().__init__(layers, dtype=network.dtype)
@@ -55,9 +57,7 @@ class FastNetwork(Network):
         self, image: np.ndarray, layers: Iterable[str]
     ) -> tuple[dict[str, np.ndarray], list]:
         """Compute the activations at the layers named, as `Network.forward` does."""
-        wanted = set(layers)
-        a = np.asarray(image, self.dtype)
-        self.check_image(a.shape, wanted)
+        a, wanted = self.checked(image, layers)
         activations, caches = {}, []
         for run in runs(self.layers[: self.depth(wanted)], wanted):
             if len(run) == 1:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from scratchnet.fast.products import multiply
-from scratchnet.fast.strips import Outlet, Read, StripConvolution
+from scratchnet.fast.strips import BEHIND, Outlet, Read, Room, StripConvolution
 from scratchnet.fast.workspace import cut
 from scratchnet.network.layer import Shape
 
@@ -69,11 +69,11 @@ class PlaneConvolution(StripConvolution):
 
         self.workspace.map(strip, self._strips(H, W))
 
-    def memory(self, shape: Shape) -> tuple[int, int]:
-        """Return 0, and the patches of the strips that are computed at a time."""
+    def memory(self, shape: Shape) -> Room:
+        """Return the patches of a strip, twice, and its rows."""
         H, W, _ = shape
-        positions = min(H * W, self.workspace.threads * STRIP_POSITIONS)
-        return 0, 2 * positions * len(self.omega)
+        positions = min(H * W, STRIP_POSITIONS)
+        return Room(strip=positions * (2 * len(self.omega) + round(BEHIND * self.bias.size)))
 
     def _strips(self, H: int, W: int) -> list[slice]:
         # an even number of rows, so that a pool's windows are not cut

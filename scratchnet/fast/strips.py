@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from scratchnet.fast.workspace import Workspace
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.layer import Shape
 
+BEHIND = 2.5  # · a strip of y: its rows, and what a ReLU and a pool take for their masks and zeros
 Read = Callable[[int, int], np.ndarray]  # (first, stop) → rows, zeros where there are none
 
 
@@ -75,6 +76,19 @@ def padded_rows(x: np.ndarray, first: int, stop: int) -> np.ndarray:
     return rows
 
 
+class Room(NamedTuple):
+    """How many entries a convolution takes at most beside its kernel, x and y, in either pass.
+
+    ``kept`` for good, ``kernel`` and ``map`` while it computes, and ``strip`` for each thread,
+    with what a ReLU and a pool behind it take.
+    """
+
+    kept: int = 0
+    kernel: int = 0
+    map: int = 0
+    strip: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class StripConvolution(Convolution):
     """A `Convolution` that can be computed in strips; the algorithm is a subclass's.
@@ -98,11 +112,8 @@ class StripConvolution(Convolution):
         """Hand out dx, of that shape; ``read`` gives the rows of dy."""
         raise NotImplementedError
 
-    def memory(self, shape: Shape) -> tuple[int, int]:
-        """Return how many entries are kept for good, and how many a pass over x needs, at most.
-
-        Both beside the kernel, x and y.
-        """
+    def memory(self, shape: Shape) -> Room:
+        """Return what an input of that shape (H, W, C_in) takes."""
         raise NotImplementedError
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, Shape]:
@@ -142,7 +153,7 @@ class WholeConvolution(StripConvolution):
         place[:] = y
         outlet.done(rows, place)
 
-    def memory(self, shape: Shape) -> tuple[int, int]:
-        """Return 0, and the patches with a second y."""
+    def memory(self, shape: Shape) -> Room:
+        """Return the patches with a second y."""
         H, W, C_out = self.output_shape(shape)
-        return 0, H * W * (len(self.omega) + C_out)
+        return Room(map=H * W * (len(self.omega) + C_out))

@@ -41,7 +41,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from scratchnet.fast.products import column_pieces
-from scratchnet.fast.strips import Outlet, Read, StripConvolution
+from scratchnet.fast.strips import BEHIND, Outlet, Read, Room, StripConvolution
 from scratchnet.fast.transforms import POINTS, TAPS, transform_matrices, turned_matrices
 from scratchnet.fast.workspace import cut, evenly
 from scratchnet.network.layer import Shape
@@ -149,20 +149,19 @@ class WinogradConvolution(StripConvolution):
             U = self.U_transposed
         self._convolve(read, (H, W), dtype, U, *self.turned, 0, outlet)
 
-    def memory(self, shape: Shape) -> tuple[int, int]:
-        """Return the size of what is kept of U, and what the strips computed at a time need."""
+    def memory(self, shape: Shape) -> Room:
+        """Return U, kept or not, and V, M and what is between the two axes of a transform."""
         H, W, C_in = shape
-        C_out = self.bias.size
-        points = len(POINTS[self.tile])
-        entries = points**2
+        C, points = max(C_in, self.bias.size), len(POINTS[self.tile])
         tile_rows, tile_cols, height = self._grid(H, W)
-        tiles = min(tile_rows, self.workspace.threads * height) * tile_cols
-        # V, M, and what is between the two axes of a transform
-        work = tiles * (entries * (C_in + C_out) + points * self.tile * max(C_in, C_out))
-        U = entries * C_in * C_out
-        if not self._keeps_kernel(H, W):
-            return 0, U + work
-        return (2 * U if self.kernel.size <= KEPT_TWICE else U), work
+        U = points**2 * C_in * self.bias.size
+        both = min(tile_rows, height) * tile_cols * points**2 * 2 * C
+        rows = min(tile_rows, height) * tile_cols * self.tile * C * (points + BEHIND * self.tile)
+        kept = (2 if self.kernel.size <= KEPT_TWICE else 1) * U if self._keeps_kernel(H, W) else 0
+        kernel = 0 if kept else U
+        if tile_rows > height:
+            return Room(kept, kernel, strip=both + round(rows))
+        return Room(kept, kernel, map=both, strip=-(-round(rows) // 4))
 
     def _grid(self, H: int, W: int) -> tuple[int, int, int]:
         """Return the rows and columns of tiles in a map, and how many of the rows make a strip."""

@@ -10,12 +10,13 @@ Every network has a workspace of its own.
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 
 from scratchnet.fast.memory import Arena, Scratch
 
 STRIP_ENTRIES = 2**17  # of a map: half a MB in float32
+MOST_THREADS = 256  # each takes memory of its own, and no machine has been seen to gain from more
 
 
 def available_cores() -> int:
@@ -25,13 +26,40 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+class _Helpers:
+    """The other threads, of one process; they start when they are needed."""
+
+    def __init__(self, count: int):
+        self.process = os.getpid()
+        self._allow(count)
+
+    def _allow(self, count: int) -> None:
+        self.count = count
+        self._executor = ThreadPoolExecutor(count) if count else None
+
+    def share(self, work: Callable, count: int) -> list[Future]:
+        """Let so many of them work, or as many as there are."""
+        others: list[Future] = []
+        for _ in range(min(count, self.count)):
+            try:
+                others.append(self._executor.submit(work))
+            except RuntimeError:  # can't start new thread
+                # Those that did start do all the work, once. An executor that went on would keep
+                # what it has no thread for, and try again each time.
+                self._executor.shutdown(cancel_futures=True)
+                self._allow(len(others))
+                break
+        return others
+
+
 class Workspace:
     """Memory that is used again, and threads.
 
     Parameters
     ----------
     threads : int, optional
-        How many strips are computed at a time; without it, one for each available core.
+        How many strips are computed at a time, at most 256; without it, one for each available
+        core. Where the system grants fewer threads, fewer compute.
 
     Attributes
     ----------
@@ -42,15 +70,25 @@ class Workspace:
 
     Raises
     ------
-    ValueError
-        For fewer than one thread.
+    TypeError, ValueError
+        For a number of threads that is no whole number, or not from 1 to 256.
     """
 
     def __init__(self, threads: int | None = None):
-        self.threads = available_cores() if threads is None else threads
-        if self.threads < 1:
-            raise ValueError(f"got {threads} threads, wanted at least 1")
+        if threads is None:
+            threads = min(available_cores(), MOST_THREADS)
+        if not isinstance(threads, Integral):
+            raise TypeError(f"got {threads!r} threads, wanted a whole number")
+        self.threads = int(threads)
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(f"got {threads} threads, wanted 1 to {MOST_THREADS}")
         self.maps, self.scratch = Arena(), Scratch()
+        self._helpers = _Helpers(self.threads - 1)
+
+    @property
+    def granted(self) -> int:
+        """How many threads there are: fewer than ``threads`` where the system grants no more."""
+        return self._helpers.count + 1
 
     def map(self, function: Callable, items: Iterable) -> list:
         """Return [function(item) for item in items], several of them computed at a time."""
@@ -62,19 +100,18 @@ class Workspace:
             for n in remaining:
                 results[n] = function(items[n])
 
-        needed = min(self.threads, len(items)) - 1
-        others = [self._helpers.submit(work) for _ in range(needed)]
+        # A process that was forked has its parent's executor, but none of its threads.
+        if self._helpers.process != os.getpid():
+            self._helpers = _Helpers(self.threads - 1)
+        others = self._helpers.share(work, len(items) - 1)
         try:
             work()
         finally:
-            errors = [other.exception() for other in others]  # waits for them
+            # waits for them
+            errors = [other.exception() for other in others if not other.cancelled()]
         for error in filter(None, errors):
             raise error
         return results
-
-    @cached_property
-    def _helpers(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads - 1)
 
     def __reduce__(self):
         """Copy and pickle as a new workspace: neither memory nor threads are shared."""

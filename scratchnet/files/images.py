@@ -1,56 +1,81 @@
 """Pictures in and out: files ↔ float32 arrays, (H, W, 3), RGB in 0–255.
 
-Pillow reads and resamples. What is added here is that nothing is lost or guessed on the way:
-orientation, transparency and the depth of 16-bit grey are kept, and a picture too large for the
-memory is refused before it is decoded.
+`decoding` reads, Pillow resamples and writes. A picture is turned into floating point a few rows
+at a time where a smaller one is wanted: of 25 megapixels, floats alone take 300 MB.
 """
 
+import io
 import os
-import struct
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from scratchnet.files.arrays import as_picture_array
+from scratchnet.files.colours import srgb_profile
+from scratchnet.files.decoding import (
+    FORMATS,
+    MAX_PIXELS,
+    WHITE,
+    Picture,
+    decode_image,
+)
+from scratchnet.files.names import expanded, printable
 from scratchnet.files.saving import replacing
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-MAX_PIXELS = 25_000_000
-WHITE = (255, 255, 255)
-# What Pillow's decoders raise on damaged files.
-DAMAGED = (
-    OSError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error
-)  # fmt: skip
+WRITTEN = set(FORMATS) - {"GIF"}
+GREY_ENDINGS = (".pbm", ".pgm", ".pfm")  # of the PPM family, for pictures without colour
 
 
-def find_pictures(folder: str | os.PathLike) -> list[str]:
+def find_pictures(
+    folder: str | os.PathLike, unreadable: Callable[[str], None] | None = None
+) -> list[str]:
     """Return the paths within a folder of all pictures in it, at any depth, sorted.
 
     What counts as a picture is decided by the file's ending. Hidden files are left out, and links
     to folders are not followed.
 
+    Parameters
+    ----------
+    folder : path
+    unreadable : callable, optional
+        Called with a line for each folder that can't be read and each name that can't be printed,
+        and so not be stored; they are left out. Without it, the first of them raises.
+
     Raises
     ------
     ValueError
-        If there is no such folder, or no picture in it.
+        If there is no such folder, no picture in it, or, without ``unreadable``, what is said
+        there.
     """
     from PIL import Image
 
-    if not os.path.isdir(folder):
-        raise ValueError(f"{folder}: no such folder of pictures")
+    def report(problem: str | OSError) -> None:
+        if isinstance(problem, OSError):
+            problem = f"{printable(problem.filename)}: can't be read ({problem.strerror})"
+        if unreadable is None:
+            raise ValueError(problem)
+        unreadable(problem)
+
+    name, folder = printable(folder), expanded(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{name}: no such folder of pictures")
     known = {end for end, name in Image.registered_extensions().items() if name in FORMATS}
-    names = []
-    for parent, folders, files in os.walk(folder):
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if name[0] != "."]
-        within = Path(parent).relative_to(folder)
-        names += [
-            (within / name).as_posix()
-            for name in files
-            if name[0] != "." and Path(name).suffix.lower() in known
-        ]
-    if not names:
-        raise ValueError(f"{folder}: holds no picture ({', '.join(sorted(known))})")
-    return sorted(names)
+        paths = [Path(parent, name) for name in files if name[0] != "."]
+        for path in paths:
+            within = path.relative_to(folder).as_posix()
+            if path.suffix.lower() not in known:
+                continue
+            if within.isprintable():
+                found.append(within)
+            else:
+                report(f"{printable(path)}: a name that can't be printed; rename it")
+    if not found:
+        raise ValueError(f"{name}: holds no picture ({', '.join(sorted(known))})")
+    return sorted(found)
 
 
 def load_image(
@@ -58,21 +83,26 @@ def load_image(
     *,
     background: tuple[int, int, int] = WHITE,
     max_pixels: int = MAX_PIXELS,
+    size: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Read a picture as it is meant to be seen.
 
-    The camera's orientation (EXIF) is applied; transparent pixels show the background; 16-bit
-    grey keeps its depth; grey, palette and CMYK pictures become RGB. An animation gives its first
-    picture.
+    The camera's orientation (EXIF) is applied; transparent pixels show the background; colours are
+    converted to sRGB by the profile in the file, unless it is broken; 16-bit grey keeps its depth,
+    its profile is left aside. Other pictures become RGB of 8 bits, 16-bit colour as well. An
+    animation gives its first picture, a TIFF its first page.
 
     Parameters
     ----------
     path : path
-        A PNG, JPEG, WebP, TIFF, BMP, GIF or PPM file.
+        A PNG, JPEG, WebP, TIFF, BMP, GIF or PPM file, or AVIF where Pillow has it. ``~`` is your
+        own folder.
     background : (red, green, blue), default white
         What shows through transparent pixels.
     max_pixels : int, default 25 million
         A larger picture is refused.
+    size : (height, width), optional
+        What `resize_image` is to make of it; takes less memory than resizing afterwards.
 
     Returns
     -------
@@ -81,82 +111,54 @@ def load_image(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, PermissionError
+        If there is no such file, or it may not be read.
     ValueError
-        If it is no picture in one of these formats, is damaged, or is too large.
+        If it is no picture in one of these formats, is damaged, too large, or has pixels whose
+        white is not stated: floating point, and in TIFF whole numbers that are signed or of 32
+        bits.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such picture")
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise ValueError(
-                    f"{path}: {width}×{height} is over the limit of {max_pixels:,} pixels; "
-                    "make it smaller, or raise max_pixels"
-                )
-            if picture.mode == "F":
-                raise ValueError(f"{path}: floating-point pixels have no stated white; use PNG")
-            return _to_rgb(ImageOps.exif_transpose(picture), background)
-    except UnidentifiedImageError:
-        formats = ", ".join(FORMATS)
-        raise ValueError(f"{path}: not a picture that can be read ({formats})") from None
-    except Image.DecompressionBombError:
-        raise ValueError(
-            f"{path}: larger than Pillow opens at all (a decompression bomb?)"
-        ) from None
-    except DAMAGED as error:
-        raise ValueError(f"{path}: damaged or cut off ({error})") from None
-
-
-def _to_rgb(picture, background: tuple[int, int, int]) -> np.ndarray:
-    """Turn a Pillow picture of any mode into a float32 array (H, W, 3) in 0–255."""
-    if picture.mode == "I" or picture.mode.startswith("I;16"):  # 16-bit grey: 65535 is white
-        grey = np.asarray(picture, np.float32) / 257
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.has_transparency_data:
-        rgba = np.asarray(picture.convert("RGBA"), np.float32)
-        alpha = rgba[:, :, 3:] / 255
-        return alpha * rgba[:, :, :3] + (1 - alpha) * np.array(background, np.float32)
-    return np.array(picture.convert("RGB"), np.float32)
+    picture = decode_image(path, background=background, max_pixels=max_pixels)
+    return resize_image(picture, picture.shape[:2] if size is None else size)
 
 
 def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
     """Write a picture; the file's ending names the format.
 
     It is written by `replacing`: a failure half-way leaves nothing behind and an old file whole.
+    But for BMP and PPM, which can't hold it, it is tagged as sRGB.
 
     Parameters
     ----------
     path : path
-        Ending in .png, .jpg, .webp, .tiff, .bmp or .ppm.
+        Ending in .png, .jpg, .webp, .tiff, .bmp or .ppm, or .avif where Pillow has it.
     image : ndarray, (H, W, 3)
         RGB in 0–255; rounded and clipped to whole numbers.
 
     Raises
     ------
-    ValueError
-        If the ending names no such format, or the picture has another shape or entries that are
-        not finite.
+    TypeError, ValueError
+        As `as_picture_array` does; if the ending names no such format, or it can't hold a picture
+        of that size.
     OSError
         If the file can't be written.
     """
     from PIL import Image
 
-    path = Path(path)
-    file_format = image_format(path)
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"{path}: got an array of shape {image.shape}, wanted (height, width, 3)")
-    if not np.isfinite(image).all():
-        raise ValueError(f"{path}: the picture has entries that are not finite")
+    file_format, name = image_format(path), printable(path)
+    image = as_picture_array(name, image)
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    options = {"quality": 95} if file_format in ("JPEG", "WEBP") else {}
-    with replacing(path) as partial:
-        Image.fromarray(pixels).save(partial, file_format, **options)
+    options = {} if file_format in ("BMP", "PPM") else {"icc_profile": srgb_profile()}
+    if file_format in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
+    encoded = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(encoded, file_format, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        size = f"{image.shape[1]}×{image.shape[0]}"
+        raise ValueError(f"{name}: {size} px as {file_format}: {printable(error, 80)}") from None
+    with replacing(expanded(path)) as partial:
+        partial.write_bytes(encoded.getbuffer())
 
 
 def image_format(path: str | os.PathLike) -> str:
@@ -173,17 +175,17 @@ def image_format(path: str | os.PathLike) -> str:
     known = {
         end: name
         for end, name in sorted(Image.registered_extensions().items())
-        if name in FORMATS and name != "GIF"
+        if name in WRITTEN and end not in GREY_ENDINGS
     }
     if ending not in known:
         raise ValueError(
-            f"{path}: the ending {ending!r} names no format for a picture; "
-            f"known are {', '.join(known)}"
+            f"{printable(path)}: the ending {printable(ending, 20)!r} names no format for a "
+            f"picture in colour; known are {', '.join(known)}"
         )
     return known[ending]
 
 
-def resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def resize_image(image: np.ndarray | Picture, shape: tuple[int, int]) -> np.ndarray:
     """Resample a picture to (height, width), without aliasing.
 
     Bicubic (Pillow's, whose filter widens when it shrinks), in floating point, clipped to
@@ -191,29 +193,44 @@ def resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     Parameters
     ----------
-    image : ndarray, (H, W, 3)
+    image : ndarray, (H, W, 3), or Picture
     shape : (height, width)
 
     Returns
     -------
     resized : ndarray, (height, width, 3)
-        In the image's dtype, whole numbers rounded; the image itself if the size is the same.
+        In the image's dtype (float32 of a `Picture`), whole numbers rounded; an array itself if the
+        size is the same.
     """
+    is_array = isinstance(image, np.ndarray)
+    if image.shape[:2] == tuple(shape):
+        return image if is_array else image.array()
+    height, width = shape
+    # The filter is separable: first along the rows, which can be had a few at a time.
+    narrow, top = np.empty((image.shape[0], width, image.shape[2]), np.float32), 0
+    for strip in [image] if is_array else image.strips():
+        narrow[top : top + len(strip)] = _resampled(strip, (len(strip), width))
+        top += len(strip)
+    resized = np.clip(_resampled(narrow, (height, width)), 0, 255)
+    if not is_array:
+        return resized
+    if np.issubdtype(image.dtype, np.integer):
+        resized = np.rint(resized)
+    return resized.astype(image.dtype)
+
+
+def _resampled(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resample each channel in float32, without clipping."""
     from PIL import Image
 
     height, width = shape
-    if image.shape[:2] == (height, width):
-        return image
     channels = [
         Image.fromarray(np.ascontiguousarray(image[:, :, k], np.float32)).resize(
             (width, height), Image.Resampling.BICUBIC
         )
         for k in range(image.shape[2])
     ]
-    resized = np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0, 255)
-    if np.issubdtype(image.dtype, np.integer):
-        resized = np.rint(resized)
-    return resized.astype(image.dtype)
+    return np.stack([np.asarray(channel) for channel in channels], axis=2)
 
 
 def fit(shape: tuple[int, ...], long_side: int) -> tuple[int, int]:

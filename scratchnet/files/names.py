@@ -1,6 +1,7 @@
-"""What may be printed: one line, whatever a file's name or an error's text holds."""
+"""Names of files: what may be printed, one line whatever they hold, and what a user types."""
 
 import os
+from pathlib import Path
 
 MOST = 200  # characters of a message
 
@@ -25,3 +26,8 @@ def printable(text: object, most: int = MOST) -> str:
         return text
     half = (most - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def expanded(path: str | os.PathLike) -> Path:
+    """Return a path with ``~`` as the user's own folder, as a shell does it."""
+    return Path(os.path.expanduser(os.fsdecode(path)))

@@ -25,6 +25,19 @@ from scratchnet.network.gram import Gram
 from scratchnet.network.layer import Layer, Shape
 
 
+def name_list(layers: Iterable[str]) -> list[str]:
+    """Return names of layers as a list; raise TypeError for one alone, and for what is no list.
+
+    Examples
+    --------
+    >>> name_list({"relu1_1": 0.5})
+    ['relu1_1']
+    """
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"got the layers {layers!r}, wanted a list of names, such as ['relu4_2']")
+    return list(layers)
+
+
 class Network:
     """An ordered list of named layers.
 
@@ -71,13 +84,12 @@ class Network:
 
         Raises
         ------
-        ValueError
-            For an unknown name, or a picture that is not (H, W, 3) or too small.
+        TypeError, ValueError
+            For an unknown name, names that are no list, or a picture that is no array of numbers,
+            not (H, W, 3) or too small.
         """
-        wanted = set(layers)
         # a⁽⁰⁾ = image
-        a = np.asarray(image, self.dtype)
-        self.check_image(a.shape, wanted)
+        a, wanted = self.checked(image, layers)
         activations, caches = {}, []
         for layer in self.layers[: self.depth(wanted)]:
             # a⁽ˡ⁾ = f_l(a⁽ˡ⁻¹⁾)
@@ -126,9 +138,21 @@ class Network:
             shapes[layer.name] = shape
         return shapes
 
+    def checked(self, image: np.ndarray, layers: Iterable[str]) -> tuple[np.ndarray, set[str]]:
+        """Return a picture in the network's precision and names as a set; raise as `forward`."""
+        wanted = set(name_list(layers))
+        given = np.asarray(image)
+        if given.dtype.kind not in "biuf":
+            raise TypeError(
+                f"got a picture of type {type(image).__name__}, dtype {given.dtype}, "
+                "wanted an array of numbers (height, width, 3)"
+            )
+        self.check_image(given.shape, wanted)
+        return np.asarray(given, self.dtype), wanted
+
     def depth(self, names: Iterable[str]) -> int:
         """Return how many layers it takes to pass the deepest of the names."""
-        names = list(names)
+        names = name_list(names)
         unknown = [name for name in names if name not in self._index]
         if unknown:
             raise ValueError(
@@ -139,7 +163,7 @@ class Network:
     def check_image(self, shape: tuple[int, ...], layers: Iterable[str]) -> None:
         """Raise ValueError unless the shape is (H, W, 3) and large enough for all the layers."""
         depth = self.depth(layers)
-        if len(shape) != 3 or shape[2] != 3:
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise ValueError(f"got an image of shape {shape}, wanted (height, width, 3)")
 
         def fits(height, width):

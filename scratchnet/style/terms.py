@@ -30,6 +30,7 @@ levels of a transfer are not smoothed more than its last one. At 256 px it is 1.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -105,6 +106,7 @@ class Content:
     name: str = "content"
 
     def __post_init__(self):
+        check_layers("content_layers", self.layers)
         check_weights({"content_weight": self.weight, **self.layers})
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
@@ -159,6 +161,7 @@ class Style:
     name: str = "style"
 
     def __post_init__(self):
+        check_layers("style_layers", self.layers)
         check_weights({"style_weight": self.weight, **self.layers})
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
@@ -251,11 +254,17 @@ def gatys_terms(
     ]
 
 
+def check_layers(what: str, layers: Mapping[str, float]) -> None:
+    """Raise TypeError unless layers come with their weights."""
+    if not isinstance(layers, Mapping):
+        raise TypeError(f"{what}: got {layers!r}, wanted names with weights, as {{'relu4_2': 1}}")
+
+
 def check_weights(weights: Mapping[str, float]) -> None:
     """Raise ValueError unless all weights are finite and at least 0."""
     for name, weight in weights.items():
-        if not 0 <= weight < np.inf:
-            raise ValueError(f"{name}: got a weight of {weight}, wanted a number of at least 0")
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ValueError(f"{name}: got a weight of {weight!r}, wanted a number of at least 0")
 
 
 def scaled_style(shape: Iterable[int], scale: float) -> Size:

@@ -37,6 +37,7 @@ from scratchnet.files.hdf5 import (
     write_attribute,
     write_dataset,
 )
+from scratchnet.files.images import MAX_PIXELS
 from scratchnet.files.names import printable
 from scratchnet.units.receptive_field import ReceptiveField
 from scratchnet.units.scan.settings import (
@@ -128,7 +129,13 @@ class TopPatches:
         order = np.argsort(-strength, kind="stable")[:count]
         return [int(channel) for channel in order if strength[channel] > 0]
 
-    def picture(self, folder: str | os.PathLike, number: int, scale: float = 1.0) -> np.ndarray:
+    def picture(
+        self,
+        folder: str | os.PathLike,
+        number: int,
+        scale: float = 1.0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> np.ndarray:
         """Read a picture again as it was scanned.
 
         Raises
@@ -144,7 +151,7 @@ class TopPatches:
                 f"{path}: is not the picture that was scanned; delete the file of patches and "
                 "scan again"
             )
-        return working_picture(path, self.settings.size, scale)
+        return working_picture(path, self.settings.size, scale, max_pixels)
 
     def is_whole(self, patch: Patch) -> bool:
         """Tell whether a patch lies wholly inside its picture."""

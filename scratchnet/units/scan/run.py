@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.files.images import MAX_PIXELS
 from scratchnet.units.scan.patches import NOT_YET, UNREADABLE, TopPatches
 from scratchnet.units.scan.settings import ScanSettings, file_hash, working_size
 from scratchnet.units.scan.worker import (
@@ -104,14 +105,16 @@ def partial_file(output: str | os.PathLike) -> Path:
     return Path(output).with_name(Path(output).name + ".partial")
 
 
-def _tasks(folder: Path, top: TopPatches, weights: str | None, threads: int) -> Iterator[Task]:
+def _tasks(
+    folder: Path, top: TopPatches, weights: str | None, threads: int, max_pixels: int
+) -> Iterator[Task]:
     """Yield the pictures that have not been looked at, a few at a time."""
     numbers = np.flatnonzero(~top.scanned)
     for start in range(0, len(numbers), PICTURES_PER_TASK):
         few = numbers[start : start + PICTURES_PER_TASK]
         pictures = [(int(n), str(folder / top.names[n])) for n in few]
         at_least = {layer: found.value[:, -1] for layer, found in top.strongest.items()}
-        yield Task(pictures, top.settings, at_least, weights, top.network, threads)
+        yield Task(pictures, top.settings, at_least, weights, top.network, threads, max_pixels)
 
 
 def _completed(executor: Executor, tasks: Iterator[Task], ahead: int) -> Iterator[Found]:
@@ -167,6 +170,7 @@ def scan(
     ahead: int = 8,
     weights: str | None = None,
     threads: int = 1,
+    max_pixels: int = MAX_PIXELS,
     strict: bool = False,
     callback: Callable[[ScanProgress], None] | None = None,
 ) -> TopPatches:
@@ -191,6 +195,8 @@ def scan(
         A weight file, as each worker finds it; without it, the embedded VGG-16.
     threads : int
         Of the network, in each worker.
+    max_pixels : int
+        A picture of more can't be read, as far as the scan is concerned.
     strict : bool
         Whether a picture that can't be read ends the scan; otherwise it is skipped.
     callback : function, optional
@@ -217,10 +223,11 @@ def scan(
     if output.exists() and top.scanned.all():
         partial.unlink(missing_ok=True)
         return top
+    tasks = _tasks(folder, top, weights, threads, max_pixels)
     saved, change = time.monotonic(), None
     with nullcontext(executor) if executor else ThreadPoolExecutor(1) as workers:
         try:
-            for found in _completed(workers, _tasks(folder, top, weights, threads), ahead):
+            for found in _completed(workers, tasks, ahead):
                 skipped = list(found.skipped.values())
                 if strict and skipped:
                     raise ValueError(skipped[0])

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.files.images import fit_short_side, load_image, resize_image
+from scratchnet.files.decoding import MAX_PIXELS, Picture, decode_image
+from scratchnet.files.images import fit_short_side, resize_image
+from scratchnet.files.names import printable
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 MOST, LARGEST = 1000, 4000  # patches of a channel; px of a short side at the largest scale
@@ -76,17 +78,19 @@ def file_hash(path: str | os.PathLike) -> bytes:
     return hashlib.sha256(Path(path).read_bytes()).digest()
 
 
-def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Read a picture of any size, float32 (H, W, 3).
+def read_picture(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a picture of any size; `resize_image` takes it as it is.
 
     Raises FileNotFoundError and ValueError as `load_image` does, and ValueError for a picture that
     is more than 8 times as long as it is wide.
     """
-    image = load_image(path)
-    height, width = image.shape[:2]
+    picture = decode_image(path, max_pixels=max_pixels)
+    height, width = picture.shape[:2]
     if max(height, width) > LONGEST * min(height, width):
-        raise ValueError(f"{path}: {height}×{width} is more than {LONGEST} times as long as wide")
-    return image
+        raise ValueError(
+            f"{printable(path)}: {height}×{width} is more than {LONGEST} times as long as wide"
+        )
+    return picture
 
 
 def working_size(shape: tuple[int, ...], size: int, scale: float = 1.0) -> tuple[int, int]:
@@ -102,11 +106,13 @@ def working_size(shape: tuple[int, ...], size: int, scale: float = 1.0) -> tuple
     return fit_short_side(shape, max(1, round(size * scale)))
 
 
-def working_picture(path: str | os.PathLike, size: int, scale: float = 1.0) -> np.ndarray:
+def working_picture(
+    path: str | os.PathLike, size: int, scale: float = 1.0, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Read a picture as the network is to see it.
 
     A picture that has its `working_size` already is left as it is; others are resampled, small
     ones enlarged. Raises as `read_picture` does.
     """
-    image = read_picture(path)
-    return resize_image(image, working_size(image.shape, size, scale))
+    picture = read_picture(path, max_pixels)
+    return resize_image(picture, working_size(picture.shape, size, scale))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.files.images import resize_image
+from scratchnet.files.images import MAX_PIXELS, resize_image
 from scratchnet.files.weights import digest, load_weights
 from scratchnet.network.network import Network
 from scratchnet.units.receptive_field import ReceptiveField, receptive_field
@@ -23,7 +23,7 @@ class Task(NamedTuple):
     """A few pictures (number, path) for a worker, and how to look at them.
 
     ``at_least`` is for each layer and channel the K-th strongest value so far, (C,): what is below
-    it can't win.
+    it can't win. A picture of more than ``max_pixels`` is skipped.
     """
 
     pictures: list[tuple[int, str]]
@@ -32,6 +32,7 @@ class Task(NamedTuple):
     weights: str | None
     network: str
     threads: int
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass
@@ -72,17 +73,17 @@ def scan_pictures(task: Task) -> Found:
     fields = fields_of(network, settings)
     for number, path in task.pictures:
         try:
-            image = read_picture(path)
+            picture = read_picture(path, task.max_pixels)
             found.hashes[number] = file_hash(path)
         except (OSError, ValueError) as error:
             found.skipped[number] = str(error)
             found.missing += [number] if isinstance(error, FileNotFoundError) else []
             continue
-        found.sizes[number] = working_size(image.shape, settings.size)
+        found.sizes[number] = working_size(picture.shape, settings.size)
         maps = [
-            network.forward(resize_image(image, shape), settings.layers)[0]
+            network.forward(resize_image(picture, shape), settings.layers)[0]
             for scale in settings.scales
-            for shape in [working_size(image.shape, settings.size, scale)]
+            for shape in [working_size(picture.shape, settings.size, scale)]
         ]
         for layer in settings.layers:
             here = strongest_positions(
