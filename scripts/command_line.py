@@ -6,6 +6,7 @@ was taken.
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,16 @@ PROCESS = 180_000_000  # bytes that Python, its libraries and a network take
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, with exit code 2."""
+    """An argument parser whose errors are one line, with exit code 2.
+
+    A terminal that lacks a letter of what a script says gets a question mark instead.
+    """
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
 
     def error(self, message: str):
         """Say what was wrong, and where the help is."""
@@ -25,6 +35,26 @@ def positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return number
+
+
+def whole(text: str) -> int:
+    """Read a whole number of at least 0."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return number
+
+
+def finished(code: int) -> int:
+    """Return an exit code, after seeing to it that Python does not fail in its last breath.
+
+    What nobody reads any more (a terminal that is gone, a closed pipe) is thrown away.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
 
 
 def available_memory() -> float:

@@ -25,6 +25,8 @@ PACKAGE = ROOT / "scratchnet"
 WITHOUT = {
     "network/architecture.py": "a table of layers",
     "network/layer.py": "a contract: the layers compute it",
+    "style/checkpoint.py": "a file's format",
+    "style/course.py": "rules for when to stop",
     "checks/catalogue.py": "a list of checks: `numerical` and the layers compute them",
 }
 INTRODUCTIONS = "__init__.py"  # of a chapter: no line of code in them

@@ -128,7 +128,7 @@ def test_backward_says_what_is_missing(tiny_network):
 
 
 def test_too_small_a_picture_is_refused_with_the_smallest_that_fits(vgg32):
-    with pytest.raises(ValueError, match=r"40×15 is too small for relu5_1, .* at least 16×16"):
+    with pytest.raises(ValueError, match=r"15×40 is too small for relu5_1, .* at least 16×16"):
         vgg32.forward(np.zeros((40, 15, 3)), ["relu1_1", "relu5_1"])
     with pytest.raises(ValueError, match=r"31×31 is too small for pool5, .* at least 32×32"):
         vgg32.forward(np.zeros((31, 31, 3)), ["pool5"])

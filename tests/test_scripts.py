@@ -69,7 +69,7 @@ def test_transfer_enlarges_a_small_picture_only_when_asked(run):
     ]
     assert run("transfer", *arguments)[0] == 0
     assert load_image("x.png").shape == (30, 40, 3)
-    assert run("transfer", *arguments, "--enlarge")[0] == 0
+    assert run("transfer", *arguments, "--enlarge", "--overwrite")[0] == 0
     assert load_image("x.png").shape == (48, 64, 3)
 
 
@@ -132,7 +132,7 @@ def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted at step" in error and "saved" in out
+    assert "interrupted at iteration" in error and "saved" in out
     picture = load_image(tmp_path / "outputs" / "leuven_street_starry_night.png")
     assert picture.shape == (48, 64, 3) and np.ptp(picture) > 0
     assert len(files(tmp_path)) == 3

@@ -1,5 +1,7 @@
 """The loop: it descends, repeats itself exactly, and keeps what was good when J breaks."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import make_objective, make_tiny_network
@@ -131,7 +133,7 @@ class Breaks(PixelDescent):
 
 def test_a_diverging_descent_stops_and_keeps_the_best_finite_picture(images):
     result = transfer(images, optimizer=Breaks(), iterations=50)
-    assert result.stopped == "J is not finite at iteration 5"
+    assert re.fullmatch("J, .* is not finite at iteration 5", result.stopped)
     assert len(result.history) == 5 and np.isfinite(result.image).all()
     objective = make_objective(make_tiny_network(), *images, **LAYERS)
     assert objective(result.image)[0] == min(record.loss for record in result.history)
@@ -151,7 +153,7 @@ def test_a_stop_at_a_coarse_size_still_gives_a_full_sized_picture(rng):
 
 
 def test_it_says_what_is_wrong(images):
-    with pytest.raises(ValueError, match="got 0 iterations, wanted at least 1"):
+    with pytest.raises(ValueError, match="iterations: got 0, wanted a whole number of at least 1"):
         transfer(images, iterations=0)
     with pytest.raises(ValueError, match="got init 'noise', wanted 'random', 'content' or an arr"):
         transfer(images, init="noise")

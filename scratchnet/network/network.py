@@ -173,7 +173,7 @@ class Network:
         if depth and not fits(*shape[:2]):
             smallest = next(n for n in count(1) if fits(n, n))
             raise ValueError(
-                f"a picture of {shape[0]}×{shape[1]} is too small for "
+                f"a picture of {shape[1]}×{shape[0]} is too small for "
                 f"{self.layers[depth - 1].name}, which needs at least {smallest}×{smallest}"
             )
 

@@ -10,9 +10,11 @@ From the notes, with C the content, S the style and G the generated image::
 Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is
 style), `terms` (their layers and weights; and how to add a term of one's own), `objective` (their
 sum, and ∂J/∂G through the network), `optimizers` and `lbfgs` (how G is changed), `transfer` (the
-loop, from coarse to fine). Whoever brings weights from another program reads `conventions`.
+loop, from coarse to fine), `course` (what it has seen, and when it stops), `checkpoint` (how it
+goes on after it was stopped). Whoever brings weights from another program reads `conventions`.
 """
 
+from scratchnet.style.course import Step, TransferInterrupted, TransferResult
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.losses import content_loss, style_loss, total_variation
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
@@ -26,7 +28,7 @@ from scratchnet.style.terms import (
     gatys_terms,
     style_target,
 )
-from scratchnet.style.transfer import Step, TransferResult, style_transfer
+from scratchnet.style.transfer import style_transfer
 
 __all__ = [
     "IMAGE",
@@ -41,6 +43,7 @@ __all__ = [
     "StyleTransferObjective",
     "Term",
     "TotalVariation",
+    "TransferInterrupted",
     "TransferResult",
     "content_loss",
     "gatys_terms",

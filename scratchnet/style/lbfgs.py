@@ -68,7 +68,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from scratchnet.style.optimizers import State, frequencies, in_pixels, smooth
+from scratchnet.style.optimizers import State, check_numbers, frequencies, in_pixels, smooth
 
 OVERSHOT = 0.9  # · the slope at the start of the step
 TINY = 1e-15  # added to lengths, so that a band without waves gives 1 instead of 0/0
@@ -186,6 +186,9 @@ class LBFGS:
     learning_rate: float = 3.0
     longest: float = 30.0
     smoothing: float = 0.25
+
+    def __post_init__(self):
+        check_numbers(self)
 
     def start(self, image: np.ndarray, iterations: int) -> State:
         """Return the state before the first step: no pair is known.

@@ -35,7 +35,7 @@ goes on from what ``np.load`` reads gives the same bytes as one that was never s
     image, state = optimizer.step(image, gradient, state)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +55,20 @@ class Optimizer(Protocol):
         """Return the picture (H, W, 3) after one step, and the new state."""
 
 
+def check_numbers(optimizer) -> None:
+    """Turn an optimizer's NumPy scalars into Python's numbers, which leave float32 arrays float32.
+
+    Raises ValueError unless its learning rate is a finite number above 0.
+    """
+    for field in fields(optimizer):
+        value = getattr(optimizer, field.name)
+        if isinstance(value, np.generic):
+            object.__setattr__(optimizer, field.name, value.item())
+    rate = optimizer.learning_rate
+    if not 0 < rate < np.inf:
+        raise ValueError(f"learning_rate: got {rate}, wanted a number above 0")
+
+
 @dataclass(frozen=True)
 class GradientDescent:
     """The notes' update to the letter: G ← G − η ∂J/∂G.
@@ -66,6 +80,9 @@ class GradientDescent:
     """
 
     learning_rate: float
+
+    def __post_init__(self):
+        check_numbers(self)
 
     def start(self, image: np.ndarray, iterations: int) -> State:
         """Return the state before the first step: there is nothing to remember."""
@@ -168,6 +185,9 @@ class PixelDescent:
     learning_rate: float = 1.5
     momentum: float = 0.95
     smoothing: float = 0.5
+
+    def __post_init__(self):
+        check_numbers(self)
 
     def start(self, image: np.ndarray, iterations: int) -> State:
         """Return the state before the first of ``iterations`` steps: at rest."""

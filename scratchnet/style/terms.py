@@ -114,7 +114,7 @@ class Content:
         a_C, _ = network.forward(resize_image(self.image, size), self.layers)
         # Copies: they are kept for the whole descent, and a network may use its own memory again.
         return {
-            layer: partial(self.loss, a_C=a_C[layer].copy(), weight=self.weight * w)
+            layer: partial(self.loss, a_C=a_C[layer].copy(), weight=float(self.weight * w))
             for layer, w in self.layers.items()
         }
 
@@ -172,7 +172,7 @@ class Style:
         for layer, lam in self.layers.items():
             target = style_target(a_S.pop(layer), network.gram)
             losses[layer] = partial(
-                self.loss, target=target, weight=self.weight * lam, gram=network.gram
+                self.loss, target=target, weight=float(self.weight * lam), gram=network.gram
             )
         return losses
 
@@ -216,7 +216,7 @@ class TotalVariation:
     def loss(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the weighted total variation of the picture, and its gradient."""
         H, W, _ = image.shape
-        weight = self.weight * float(np.sqrt(max(H, W) / TV_SIDE)) / (H * W)
+        weight = float(self.weight) * float(np.sqrt(max(H, W) / TV_SIDE)) / (H * W)
         value, dimage = total_variation(image)
         return weight * value, weight * dimage
 

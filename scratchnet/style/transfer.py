@@ -16,14 +16,17 @@ enlarging to the new size and ↓ shrinking to the old one::
 The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
-from typing import NamedTuple
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import index
 
 import numpy as np
 
+from scratchnet.files.arrays import as_picture_array
 from scratchnet.files.images import resize_image
 from scratchnet.network.network import Network
+from scratchnet.style.checkpoint import load_fitting, settings_of
+from scratchnet.style.course import Course, Position, Saver, Step, TransferResult
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
 from scratchnet.style.optimizers import Optimizer
@@ -31,6 +34,7 @@ from scratchnet.style.terms import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
     Content,
+    Size,
     Style,
     Term,
     TotalVariation,
@@ -39,38 +43,6 @@ from scratchnet.style.terms import (
 from scratchnet.vgg import VGG
 
 SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
-
-
-class Step(NamedTuple):
-    """What a callback sees: one evaluation of J, and the picture it was evaluated at.
-
-    ``terms`` are the terms' values, by term and layer; ``iteration`` counts evaluations from 0 (the
-    start) through all sizes; ``progress`` is the share of the whole work that is done with it, up
-    to 1.
-    """
-
-    iteration: int
-    image: np.ndarray
-    loss: float
-    terms: dict[str, float]
-    progress: float
-
-
-class Record(NamedTuple):
-    """A `Step` without its picture, but with the picture's size, (height, width), for plots."""
-
-    iteration: int
-    loss: float
-    terms: dict[str, float]
-    size: tuple[int, int]
-
-
-class TransferResult(NamedTuple):
-    """The picture with the lowest J, the course of J, and why it stopped early (or None)."""
-
-    image: np.ndarray
-    history: list[Record]
-    stopped: str | None
 
 
 def coarse_to_fine_sizes(
@@ -120,12 +92,23 @@ def descend(
     objective: StyleTransferObjective, G: np.ndarray, optimizer: Optimizer, iterations: int
 ) -> Iterator[tuple[np.ndarray, Evaluation]]:
     """Minimise J from G, one size: yield (G, J at G) at the start and after each step."""
-    state = optimizer.start(G, iterations)
-    for t in range(iterations + 1):
+    start = Position(0, G, optimizer.start(G, iterations))
+    for position, evaluation in descend_from(start, objective, optimizer, iterations):
+        yield position.G, evaluation
+
+
+def descend_from(
+    position: Position, objective: StyleTransferObjective, optimizer: Optimizer, iterations: int
+) -> Iterator[tuple[Position, Evaluation]]:
+    """Go on with a descent from a position: yield each position, and J there."""
+    while True:
+        t, G, state = position
         evaluation = objective.evaluate(G)
-        yield G, evaluation
-        if t < iterations:
-            G, state = optimizer.step(G, evaluation.gradient, state)
+        yield position, evaluation
+        if t == iterations:
+            break
+        G, state = optimizer.step(G, evaluation.gradient, state)
+        position = Position(t + 1, G, state)
 
 
 def style_transfer(
@@ -145,6 +128,9 @@ def style_transfer(
     coarse_to_fine: bool | None = None,
     seed: int = 0,
     callback: Callable[[Step], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    save_every: int = 10,
+    resume: str | os.PathLike | None = None,
 ) -> TransferResult:
     """Paint the content image in the manner of the style image (Gatys, Ecker & Bethge 2015).
 
@@ -173,99 +159,133 @@ def style_transfer(
         processor and packages, whatever the number of threads.
     callback : callable, optional
         Called with a `Step` at each evaluation of J: before the first step and after each one.
+    checkpoint : path, optional
+        A file that is replaced with a new `checkpoint` every ``save_every`` steps and when the
+        transfer ends, however it ends. If it can't be written, a warning says so.
+    save_every : int
+    resume : path, optional
+        A checkpoint of the same transfer to go on from, with the same bytes in the end. All other
+        arguments are to be as they were; the number of threads and the callback need not.
 
     Returns
     -------
     result : TransferResult
-        Its ``image`` is the picture, in the network's dtype, with the lowest J at full size. If J
-        ceases to be finite, the descent stops and ``stopped`` says where.
+        Its ``image`` is the picture, in the network's dtype, with the lowest J at full size. If
+        the descent fails (`course` says when), ``stopped`` says where and why.
 
     Raises
     ------
+    TransferInterrupted
+        At Ctrl-C: a KeyboardInterrupt whose ``result`` holds the best picture so far. (Before
+        there is one, a KeyboardInterrupt.)
     ValueError
-        For a picture that is not (H, W, 3) or not finite, neither a style nor terms, an unknown
-        ``init``, fewer than 1 iteration, or as the terms and `StyleTransferObjective` do.
+        For a picture that is not (H, W, 3), not finite or too small, neither a style nor terms, an
+        unknown ``init``, fewer than 1 iteration, weights that are all 0, a checkpoint that is
+        damaged or of another transfer, or as the terms and `StyleTransferObjective` do.
     """
+    if terms is None and style is None:
+        raise ValueError("got neither a style image nor terms")
     network = VGG.load() if network is None else network
-    content = _checked("content", content, network.dtype)
+    content = _checked("content", content, network, content_layers if terms is None else ())
     if terms is None:
-        if style is None:
-            raise ValueError("got neither a style image nor terms")
         terms = gatys_terms(
-            content,
-            _checked("style", style, network.dtype),
-            content_layers=content_layers,
-            style_layers=style_layers,
-            content_weight=content_weight,
-            style_weight=style_weight,
-            tv_weight=tv_weight,
-        )
+            content, _checked("style", style, network, style_layers),
+            content_layers=content_layers, style_layers=style_layers,
+            content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
+        )  # fmt: skip
+        if not (content_weight or style_weight or tv_weight):
+            raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     optimizer = LBFGS() if optimizer is None else optimizer
-    if iterations < 1:
-        raise ValueError(f"got {iterations} iterations, wanted at least 1")
+    levels = _levels(content.shape, init, coarse_to_fine, _whole("iterations", iterations))
+    course = Course(levels, callback)
+    settings = None
+    if checkpoint is not None or resume is not None:
+        about = {"content": content, "init": init, "seed": seed, "steps by size": levels}
+        settings = settings_of(network, terms, optimizer, **about)
+    if resume is None:
+        G = _initial_image(init, content, levels[0][0], seed, network)
+        position = Position(0, G, optimizer.start(G, levels[0][1]))
+    else:
+        position = course.resume(load_fitting(resume, settings, levels, optimizer, network.dtype))
+    saver = Saver(checkpoint, _whole("save_every", save_every), settings)
+    with course.kept(saver):
+        _descend(course, position, content, network, terms, optimizer, saver)
+        return course.result()
+
+
+def _levels(
+    shape: tuple[int, ...], init: str | np.ndarray, coarse_to_fine: bool | None, iterations: int
+) -> list[tuple[Size, int]]:
+    """Return the sizes, and the steps at each."""
     if coarse_to_fine is None:
         coarse_to_fine = isinstance(init, str) and init == "random"
-    sizes = coarse_to_fine_sizes(content.shape) if coarse_to_fine else [content.shape[:2]]
-    G = _initial_image(init, content, sizes[0], seed).astype(network.dtype)
-    steps = steps_of(sizes, iterations)
-    work = sum((n + 1) * prod(size) for n, size in zip(steps, sizes, strict=True))
-    course = _Course(work, callback)
-    for n, size in zip(steps, sizes, strict=True):
-        G = enlarged(G, resize_image(content, size))
+    sizes = coarse_to_fine_sizes(shape) if coarse_to_fine else [shape[:2]]
+    return list(zip(sizes, steps_of(sizes, iterations), strict=True))
+
+
+def _descend(
+    course: Course,
+    position: Position,
+    content: np.ndarray,
+    network: Network,
+    terms: Sequence[Term],
+    optimizer: Optimizer,
+    saver: Saver,
+) -> None:
+    """Go down J through all sizes that are left, from a position at the first of them."""
+    for level in range(course.level, len(course.levels)):
+        size, n = course.levels[level]
         objective = StyleTransferObjective(network, terms, size, size[0] / content.shape[0])
-        G = course.level(descend(objective, G, optimizer, n))
-        if course.stopped:
-            break
-    return TransferResult(resize_image(G, content.shape[:2]), course.history, course.stopped)
-
-
-class _Course:
-    """What a transfer has seen so far, through all sizes."""
-
-    def __init__(self, work: int, callback: Callable[[Step], None] | None):
-        self.work, self.done, self.callback = work, 0, callback  # evaluations times pixels
-        self.history: list[Record] = []
-        self.stopped: str | None = None
-
-    def level(self, descent: Iterator[tuple[np.ndarray, Evaluation]]) -> np.ndarray:
-        """Watch the descent at one size, and return its picture of the lowest J."""
-        best, lowest = None, np.inf
-        for G, (loss, gradient, terms) in descent:
-            best = G if best is None else best
-            iteration = len(self.history)
-            if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-                self.stopped = f"J is not finite at iteration {iteration}"
-                break
-            if loss < lowest:
-                best, lowest = G, loss
-            self.done += prod(G.shape[:2])
-            self.history.append(Record(iteration, loss, terms, G.shape[:2]))
-            if self.callback is not None:
-                self.callback(Step(iteration, G, loss, terms, self.done / self.work))
-        return best
+        if level > course.level:
+            G = enlarged(course.best, resize_image(content, size))
+            position = Position(0, G, optimizer.start(G, n))
+        for place, evaluation in descend_from(position, objective, optimizer, n):
+            course.see(level, place, evaluation)
+            if course.stopped:
+                return
+            saver.after_step(course)
+    course.finish()
 
 
 def _initial_image(
-    init: str | np.ndarray, content: np.ndarray, size: tuple[int, int], seed: int
+    init: str | np.ndarray, content: np.ndarray, size: Size, seed: int, network: Network
 ) -> np.ndarray:
     """Return what G starts as, at the first level's size."""
     if not isinstance(init, str):
-        init = _checked("init", init, content.dtype)
+        init = _checked("init", init, network)
         if init.shape != content.shape:
             raise ValueError(f"init: got a picture of {init.shape}, wanted {content.shape}")
         return resize_image(init, size)
     if init == "content":
         return resize_image(content, size)
     if init == "random":
-        return np.random.default_rng(seed).uniform(0, 255, (*size, 3))
+        rng = np.random.default_rng(_whole("seed", seed, least=0))
+        return rng.uniform(0, 255, (*size, 3)).astype(network.dtype)
     raise ValueError(f"got init {init!r}, wanted 'random', 'content' or an array")
 
 
-def _checked(name: str, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return a picture in the network's precision; raises ValueError if it is none."""
-    image = np.asarray(image, dtype)
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"{name}: got an array of shape {image.shape}, wanted (height, width, 3)")
-    if not np.isfinite(image).all():
-        raise ValueError(f"{name}: the picture has entries that are not finite")
+def _checked(
+    name: str, image: np.ndarray, network: Network, layers: Iterable[str] = ()
+) -> np.ndarray:
+    """Return a picture in the network's precision; raises ValueError if it is none.
+
+    It must be large enough for the layers.
+    """
+    image = as_picture_array(name, image, network.dtype)
+    network.depth(layers)  # raises for an unknown layer, whatever the picture
+    try:
+        network.check_image(image.shape, layers)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     return image
+
+
+def _whole(name: str, number: int, least: int = 1) -> int:
+    """Return a whole number of at least ``least`` as Python's; raises ValueError for another."""
+    try:
+        whole = index(number)
+    except TypeError:
+        whole = least - 1
+    if whole < least:
+        raise ValueError(f"{name}: got {number}, wanted a whole number of at least {least}")
+    return whole
