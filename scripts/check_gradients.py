@@ -38,6 +38,10 @@ CURVES = {
     (central_difference, np.float32): "C1", (central_difference, np.float64): "C3",
     (complex_step, np.float32): "C9", (complex_step, np.float64): "C0",
 }  # fmt: skip
+WHY_NOT = """
+The derivative stays right, if of another function; or it is a choice on a kink, where the slopes of
+both sides are derivatives, and the check measures on the side that the layer's own mask or switch
+names. What the function should be, and which side to take, a worked example has to say."""
 WHY = """
 A central difference has two errors: truncation, about h²·f‴/6, and rounding, about ε·f/h, where
 ε is 1e-7 in float32 and 2e-16 in float64. With all factors 1 their sum is least at h ≈ ε^⅓, where
@@ -53,7 +57,7 @@ def check() -> int:
     style = resize_image(load_image(IMAGES / "starry_night.jpg"), (48, 60)).astype(np.float64)
     failed = []
     print(f"{'operation':<58} {'∂/∂':<7} {'error':>8}  {'bound':>6}  kinks")
-    network = VGG.load(dtype="float64")
+    network = VGG.load(dtype="float64", fast=False)  # the lines that one reads
     for stage in (
         check_operations(), check_fast_operations(), check_chain(network, content, style),
     ):  # fmt: skip
@@ -95,7 +99,7 @@ def check_with_bug(name: str) -> int:
     elif code:
         print("The mistake was caught: with it, the checks could not even run.")
     elif not bug.by_gradients:
-        print(f"This table can't see it; tests/{bug.test} does.")
+        print(f"This table can't see it; tests/{bug.test} does. {WHY_NOT}")
     else:
         print("The mistake was NOT caught.")
     return code

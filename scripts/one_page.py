@@ -8,8 +8,8 @@ C is the content image, S the style image, G the image that is made (Gatys, Ecke
          + 1e-3 Σ_l 0.2 / (4 C²) Σ_kk′ (Gram_kk′(G) − Gram_kk′(S))²      at five layers l
 
 a_ijk is the activation at row i, column j, channel k; Gram_kk′ = Σ_ij a_ijk a_ijk′ / (H W) says how
-much channels k and k′ fire together. dthing is ∂J/∂thing. Each function returns what the one below
-it needs to go back. The package does the same: explained, tested, and several times as fast.
+much channels k and k′ fire together. (C in a size counts channels; as an index, it is the image.)
+dthing is ∂J/∂thing. Each function also returns what the one below it needs to go back.
 """
 
 import sys
@@ -123,7 +123,7 @@ def cost(G, a_C, gram_S, weights):
 
 def read(path):
     image = Image.open(path).convert("RGB")
-    image.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
+    image.thumbnail((SIZE, SIZE))
     return np.asarray(image, np.float64)
 
 

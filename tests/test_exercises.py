@@ -61,6 +61,13 @@ def test_the_file_runs_and_lacks_only_what_is_asked_for(exercise):
     assert not any(isinstance(n, ast.Return) and n.value for n in asked.body[1:])
 
 
+def test_a_hint_has_no_minus_sign_that_python_refuses_where_it_is_code():
+    for exercise in EXERCISES.values():
+        for line in exercise.hints[1].splitlines():
+            if "[" in line and "=" in line:
+                assert "−" not in line or "2−k" in line.replace(" ", ""), (exercise.name, line)
+
+
 @EACH
 def test_the_solution_is_the_source(exercise):
     shown = solution(exercise)

@@ -1,6 +1,9 @@
 """The test suite must be able to fail: every planted mistake has to be caught by it."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 
 import pytest
 import run_pytest
@@ -52,3 +55,16 @@ def test_a_bug_that_no_longer_fits_the_source_is_refused(tmp_path):
     stale = bugs.Bug("stale", "nothing", bugs.RELU, "no such text", "")
     with pytest.raises(ValueError, match=r"stale: network/relu.py holds 'no such text' 0 times"):
         bugs.plant(stale, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "bug", [bug for bug in bugs.BUGS if bug.module in (bugs.NETWORK, bugs.OBJECTIVE)],
+    ids=lambda bug: bug.name,
+)  # fmt: skip
+def test_the_table_that_readers_see_catches_it(bug, tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "check_gradients.py"), "--bug", bug.name]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode in (1, 2) and "The mistake was caught" in run.stdout, run.stdout[-1000:]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tracemalloc
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -22,7 +23,7 @@ from scratchnet import VGG, save_image
 from scratchnet.files.images import find_pictures
 from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.run import scan
-from scratchnet.units.scan.settings import LAYERS, ScanSettings, working_picture
+from scratchnet.units.scan.settings import LAYERS, ScanSettings, file_hash, working_picture
 
 SETTINGS = SMALL_SCAN
 
@@ -274,6 +275,7 @@ def test_working_size(tmp_path):
         ({"spacing": -1}, "spacing: got -1"),
         ({"layers": ()}, r"layers: got \(\), wanted at least one"),
         ({"layers": ("relu1_1", "relu1_1")}, "none twice"),
+        ({"scales": tuple(np.linspace(1, 2, 101))}, "scales: got 101, wanted at most 100"),
         ({"scales": (1, 100)}, "wanted numbers from 0.1 to 10"),
     ],
 )
@@ -281,6 +283,36 @@ def test_settings_that_make_no_sense(folder, tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         scan(folder, ["00.png"], ScanSettings(**{"size": 32, **change}), tmp_path / "p.h5")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_scan_of_an_older_version_is_told_and_left_alone(folder, tmp_path):
+    old = b"\x89HDF\r\n\x1a\n" + bytes(1000)  # how version 1 began
+    for name in ("p.h5", "p.h5.partial"):
+        (tmp_path / name).write_bytes(old)
+        with pytest.raises(ValueError, match=r"of an older version, .*; delete it and scan again$"):
+            scan(folder, ["00.png"], SETTINGS, tmp_path / "p.h5")
+        assert (tmp_path / name).read_bytes() == old
+        (tmp_path / name).unlink()
+
+
+def test_the_longest_names_and_most_scales_are_read_again(tmp_path, serial):
+    (tmp_path / "p.h5").write_bytes(serial)
+    top = TopPatches.load(tmp_path / "p.h5")
+    top.names[-1] = "/".join(["x" * 255] * 15) + "\n\x1b.png"  # Linux's longest path has 4096
+    top.settings = ScanSettings(**{**vars(top.settings), "scales": tuple(np.linspace(1, 2, 100))})
+    top.save(tmp_path / "long.h5")
+    assert TopPatches.load(tmp_path / "long.h5").same_scan(top) is None
+
+
+def test_a_large_file_is_hashed_a_little_at_a_time(tmp_path):
+    with open(tmp_path / "large.png", "wb") as file:
+        file.truncate(64 * 2**20)
+    tracemalloc.start()
+    got = file_hash(tmp_path / "large.png")
+    assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    tracemalloc.stop()
+    # head -c 64M /dev/zero | sha256sum
+    assert got.hex() == "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351"
 
 
 def test_no_picture_and_no_folder_for_the_output(folder, tmp_path):

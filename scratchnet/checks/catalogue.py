@@ -187,12 +187,16 @@ def check_chain(
     objective = StyleTransferObjective(network, gatys_terms(content, style), content.shape[:2])
     image = 0.7 * content + 0.3 * np.random.default_rng(0).uniform(0, 255, content.shape)
 
-    function = as_function(objective)
-    _, gradient = objective(image)
-    yield direction_check(
-        function, image, gradient, operation="J(G), whole network", argument="G",
-        bound=bound, step=1e-3,
-    )  # fmt: skip
+    one_layer = {"relu4_1": 1.0}
+    together = gatys_terms(content, style, content_layers=one_layer, style_layers=one_layer)
+    for what, J in [
+        ("J(G), whole network", objective),
+        ("J(G), content and style at one layer",
+         StyleTransferObjective(network, together, content.shape[:2])),
+    ]:  # fmt: skip
+        yield direction_check(
+            as_function(J), image, J(image)[1], operation=what, argument="G", bound=bound, step=1e-3
+        )
     rng = np.random.default_rng(1)
     deepest = network.layers[-1].name
     y, caches = network.forward(image, [deepest])

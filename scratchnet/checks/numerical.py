@@ -5,9 +5,10 @@ any function; it is good to about h², and exact for quadratics (both up to roun
 
     f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h
 
-A complex step (Squire & Trapp 1998; i is √−1 here) serves functions that are smooth and take
-complex numbers. f(x + i·h·d) is f(x) + i·h·f′(x; d) − …, so no difference is needed that would
-lose digits: h can be tiny, and the result is exact up to rounding ::
+A complex step (Squire & Trapp 1998; i is √−1 here) serves analytic functions: sums, products, exp
+and the like of complex numbers, but no absolute value, maximum or conjugate. f(x + i·h·d) is f(x)
++ i·h·f′(x; d) − …, so no difference is needed that would lose digits: h can be tiny, and the
+result is exact up to rounding ::
 
     f′(x; d) ≈ Im f(x + i·h·d) / h
 

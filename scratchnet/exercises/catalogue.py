@@ -148,7 +148,7 @@ EXERCISES = {
                 "gradient).",
                 "begin with zeros, and for `down` add to the lower pixel and subtract from the "
                 "upper; for `right` likewise:\n\n"
-                "dimage[1:] += down\ndimage[:-1] −= down",
+                "dimage[1:] += down\ndimage[:-1] -= down",
             ),
             trials.tv, after="# ∂J/∂",
         ),

@@ -148,8 +148,8 @@ SLIPS = {
         Slip("all taps land on the same pixel: tap (u, v) belongs u rows and v columns further on",
              "H, W, C = cache\n"
              f"return ({_DX}).reshape(H, W, -1, C).sum(axis=2)"),
-        Slip("the taps are in reverse order: col2im's shift turns the kernel by 180°; do not turn "
-             "it once more",
+        Slip("the taps are in reverse order: the kernel is turned by 180° once too often, or not "
+             "at all (col2im's shift turns it)",
              _TAPS.format("dX = dX[:, ::-1, ::-1]")),
         Slip("rows and columns of the kernel, u and v, are exchanged",
              _BACK.format("dy.reshape(-1, dy.shape[-1]) @ "

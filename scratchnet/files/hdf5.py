@@ -17,28 +17,27 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 
-from scratchnet.files.names import printable
+from scratchnet.files.names import MOST, printable
 from scratchnet.files.saving import replacing
 
 VERSION = 2
 HEADER = 512  # bytes
-LONGEST_TEXT = 2000  # bytes of an attribute or of a name
+LONGEST_TEXT = 4096  # bytes of an attribute or of a name: Linux has no longer path
 MOST_ATTRIBUTES = 64
 BLOCK = 2**20  # bytes read at a time
 PATTERN = re.compile(rb"scratchnet (\w+) (\d+) sha256 ([0-9a-f]{64}) bytes (\d+)\n\0+")
-# What HDF5 and h5py raise on damaged files.
+# What HDF5 and h5py raise on damaged files, besides ValueError.
 DAMAGED = (
-    ValueError,
     OSError,
     RuntimeError,
     LookupError,
     TypeError,
     AttributeError,
     OverflowError,
-    MemoryError,
 )
 
 
@@ -85,7 +84,9 @@ def write_attribute(node, name: str, value: str | int | float) -> None:
 
 
 @contextmanager
-def open_hdf5(path: str | os.PathLike, kind: str, what: str) -> Iterator:
+def open_hdf5(
+    path: str | os.PathLike, kind: str, what: str, anew: str = "make it anew"
+) -> Iterator:
     """Open a file from `new_hdf5` for reading.
 
     Parameters
@@ -93,54 +94,59 @@ def open_hdf5(path: str | os.PathLike, kind: str, what: str) -> Iterator:
     path : path
     kind, what : str
         What the file should be: as its first line has it, and in words.
+    anew : str
+        What to do about a file of an older version.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is another kind of file, or damaged, in one line; so for all that HDF5 raises while
-        the file is read.
+        If it is another kind of file, or damaged. Whatever is raised while the file is read
+        becomes one line of at most 200 characters that begins with the file's name.
     """
     import h5py
 
-    shown = printable(path)
+    shown = printable(path, MOST // 2)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{shown}: no such {what}")
     try:
-        _check_header(path, kind, what)
+        _check_header(path, kind, what, anew)
         with h5py.File(path, "r") as file:
             yield file
+        return
     except PermissionError:
-        raise ValueError(f"{shown}: no permission to read this {what}") from None
+        problem = f"no permission to read this {what}"
+    except ValueError as error:
+        problem = str(error)
     except DAMAGED as error:
-        if isinstance(error, ValueError) and str(error).startswith(shown):  # one of ours
-            raise
-        raise ValueError(printable(f"{shown}: damaged, or no {what} ({error})")) from None
+        problem = f"damaged, or no {what} ({error})"
+    raise ValueError(f"{shown}: {printable(problem, MOST - len(shown) - 2)}")
 
 
-def _check_header(path: str | os.PathLike, kind: str, what: str) -> None:
+def _check_header(path: str | os.PathLike, kind: str, what: str, anew: str) -> None:
     """Raise ValueError unless the first line is right about the rest of the file."""
-    shown = printable(path)
     with open(path, "rb") as file:
         head = file.read(HEADER)
         match = PATTERN.fullmatch(head)
         if match is None and head.startswith(b"\x89HDF"):
-            raise ValueError(
-                f"{shown}: HDF5, but not a {what} of this version; make it anew (an older one of "
-                "this project, or another program's?)"
-            )
+            raise ValueError(f"HDF5, but a {what} of an older version, or another's file; {anew}")
         if match is None or match[1].decode() != kind:
-            raise ValueError(f"{shown}: not a {what}")
+            raise ValueError(f"not a {what}")
         if int(match[2]) != VERSION:
-            raise ValueError(f"{shown}: a {what} of version {int(match[2])}, wanted {VERSION}")
+            raise ValueError(f"a {what} of version {int(match[2])}, wanted {VERSION}; {anew}")
         if (size := os.fstat(file.fileno()).st_size - HEADER) != int(match[4]):
-            raise ValueError(f"{shown}: damaged: {size} bytes, and should be {int(match[4])}")
-        sha = hashlib.sha256()
-        while block := file.read(BLOCK):
-            sha.update(block)
-    if sha.hexdigest() != match[3].decode():
-        raise ValueError(f"{shown}: damaged: its SHA-256 is not the one that it begins with")
+            raise ValueError(f"damaged: {size} bytes, and should be {int(match[4])}")
+        if sha256(file).hex() != match[3].decode():
+            raise ValueError("damaged: its SHA-256 is not the one that it begins with")
+
+
+def sha256(file: BinaryIO) -> bytes:
+    """Return the SHA-256 of the rest of an open file, of which little is in memory at a time."""
+    sha = hashlib.sha256()
+    while block := file.read(BLOCK):
+        sha.update(block)
+    return sha.digest()
 
 
 def read_attribute(node, name: str, kind: type = str) -> str | int | float:
@@ -152,10 +158,7 @@ def read_attribute(node, name: str, kind: type = str) -> str | int | float:
 
     def refuse():
         place = "" if node.name == "/" else f"{node.name[1:]}: "
-        raise ValueError(
-            f"{printable(node.file.filename)}: {place}its attribute {name!r} is missing or not of "
-            f"type {kind.__name__}"
-        )
+        raise ValueError(f"{place}its attribute {name!r} is missing or not of type {kind.__name__}")
 
     if h5a.get_num_attrs(node.id) > MOST_ATTRIBUTES or not h5a.exists(node.id, name.encode()):
         refuse()
@@ -198,9 +201,10 @@ def read_dataset(
         file, or has entries that are not finite.
     """
     import h5py
+    from h5py import h5o
 
     def refuse(what: str):
-        raise ValueError(f"{printable(file.filename)}: {group}/{name}: {what}")
+        raise ValueError(f"{group}/{name}: {what}")
 
     # One component at a time: get(path) would follow an external link on the way.
     node = file
@@ -210,6 +214,8 @@ def read_dataset(
         if not isinstance(node.get(component, getlink=True), h5py.HardLink):
             refuse("is a link out of its place; wanted a dataset stored in this file")
         node = node[component]
+        if h5o.get_info(node.id).rc != 1:  # many names for one array would be a bomb
+            refuse("has more than one name in this file")
     if not isinstance(node, h5py.Dataset) or not _is_plain(node):
         refuse("wanted a plain dataset: in one piece, in this file, and not compressed")
     fits = node.shape is not None and len(node.shape) == len(shape)

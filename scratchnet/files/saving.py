@@ -1,5 +1,6 @@
 """Files that are never half-written: the old one stays whole until the new one is complete."""
 
+import errno
 import hashlib
 import itertools
 import os
@@ -22,13 +23,17 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises
     ------
     OSError
-        With the name of ``path``, if it can't be written.
+        With the name of ``path``, if it can't be written, or is there and no ordinary file: a
+        folder, or a device, which must not become a file.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
     begin = f".saving-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
     partial = target.with_name(f"{begin}{os.getpid()}-{next(COUNTER)}{target.suffix}")
     try:
+        if target.exists() and not target.is_file():
+            reason = errno.EISDIR if target.is_dir() else errno.EINVAL
+            raise OSError(reason, os.strerror(reason), str(path))
         _clean_up(target.parent, begin)
         yield partial
         with open(partial, "rb+") as file:

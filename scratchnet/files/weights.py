@@ -23,7 +23,6 @@ from scratchnet.files.hdf5 import (
     write_attribute,
     write_dataset,
 )
-from scratchnet.files.names import printable
 from scratchnet.network.architecture import Parameters, kernel_shapes
 
 FLOATS = ("float16", "float32", "float64")
@@ -104,25 +103,19 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
         the file, or not finite, or the numbers are not those whose hash is recorded.
     """
     path = Path(embedded_weights() if path is None else path)
-    with open_hdf5(path, "weights", "weight file") as file:
+    anew = "get it anew (weights/README.md), or write it with save_weights"
+    with open_hdf5(path, "weights", "weight file", anew) as file:
         architecture = read_attribute(file, "architecture")
-        try:
-            shapes = kernel_shapes(architecture)
-        except ValueError as error:
-            raise ValueError(printable(f"{path}: {error}")) from None
         parameters = {
             name: (
                 read_dataset(file, name, "kernel", shape, FLOATS),
                 read_dataset(file, name, "bias", shape[3:], FLOATS),
             )
-            for name, shape in shapes.items()
+            for name, shape in kernel_shapes(architecture).items()
         }
         recorded = read_attribute(file, "sha256")
-    if digest(parameters) != recorded:
-        raise ValueError(
-            f"{printable(path)}: the weights are not those the file was written with "
-            f"(SHA-256 {digest(parameters)[:12]}…, recorded {recorded[:12]}…); get the file anew"
-        )
+        if digest(parameters) != recorded:
+            raise ValueError("the weights are not those the file was written with: get it anew")
     return architecture, parameters
 
 
@@ -148,12 +141,16 @@ def save_weights(
     Raises
     ------
     ValueError
-        If a weight is missing or has another shape than the architecture says.
+        If a weight is missing, has another shape than the architecture says, or is one that
+        `load_weights` would refuse.
     """
     for name, shape in kernel_shapes(architecture).items():
         got = tuple(part.shape for part in parameters.get(name, ()))
         if got != (shape, shape[3:]):
             raise ValueError(f"{name}: got shapes {got}, wanted {(shape, shape[3:])}")
+        for part in parameters[name]:
+            if part.dtype not in FLOATS or not np.isfinite(part).all():
+                raise ValueError(f"{name}: got {part.dtype}, wanted finite {' or '.join(FLOATS)}")
     ordered = {name: parameters[name] for name in kernel_shapes(architecture)}
     facts = {"architecture": architecture, "sha256": digest(ordered), **(attributes or {})}
     with new_hdf5(path, "weights") as file:

@@ -34,11 +34,11 @@ X holds a pixel of x once for every patch that it is in, and ∂J/∂pixel is th
 
     dx = col2im(dX)
 
-What that is for one entry, at stride 1. The pixel x_mnk is entry (u, v, k) of the patch of output
-(i, j) where m = i + u − p and n = j + v − p. So that patch is the one at i = m + p − u,
-j = n + p − v, and its copy's gradient is dX there, Σ_k′ dy_ijk′ w_uvkk′. All copies together::
+For one entry, at stride 1: the pixel x_mnk is entry (u, v, k) of the patch of output (i, j) where
+m = i + u − p and n = j + v − p. So that patch is the one at i = m + p − u, j = n + p − v, and its
+copy's gradient is dX there, Σ_k′ dy_ijk′ w_uvkk′. All copies together::
 
-    dx_mnk = Σ_uvk′ dy[m + p − u, n + p − v, k′] · w_uvkk′
+    dx_mnk = Σ_uvk′ dy[m + p − u, n + p − v, k′] · w_uvkk′          (dy = 0 outside its map)
 
 Beside the definition, this is *the same kind of convolution, of dy, with the kernel turned by 180°
 and its channels exchanged*: u and v are subtracted now, not added, and the sum runs over k′, not k.

@@ -45,7 +45,7 @@ class Gram:
 
         Examples
         --------
-        Two positions, two channels. The channels never fire together, so they do not correlate:
+        Two positions, two channels. The channels never fire together, so their entry is 0:
 
         >>> gram, cache = Gram().forward(np.array([[[2, 0], [0, 3]]]))
         >>> gram

@@ -1,14 +1,14 @@
 """L-BFGS: a descent that learns the curvature of J as it goes (Nocedal 1980).
 
-(H, s, y, ρ, α_i and β_i are this method's own letters: H is a matrix here, not a picture's height,
-and α and β weigh nothing.)
+(H, m, q, r, s, y, γ, ρ, τ, φ, α_i and β_i are this method's own letters: H is a matrix here, not a
+picture's height, and α and β are no weights.)
 
 Newton's method would step to where the gradient vanishes, if J were a parabola ::
 
     G ← G − H g           g = ∂J/∂G,   H the inverse of J's matrix of second derivatives
 
-That matrix has a row for each pixel, and L-BFGS never forms it. A step s that changed the gradient
-by y says that H y should be s. The last m of those pairs,
+That matrix has a row for each colour of each pixel, and L-BFGS never forms it. A step s that
+changed the gradient by y says that H y should be s. The last m of those pairs,
 
     s_i = G_{i+1} − G_i        y_i = g_{i+1} − g_i        ρ_i = 1/(y_iᵀ s_i)
 

@@ -82,7 +82,8 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
         Σ_kk′ D_kk′² = mean κ(x, x′) − 2 mean κ(x, y) + mean κ(y, y′)
 
     That is the squared *maximum mean discrepancy* between the two sets of vectors under κ (Li et
-    al. 2017, Demystifying Neural Style Transfer): 0 if all products x_k x_k′ have the same means.
+    al. 2017, Demystifying Neural Style Transfer): 0 exactly if all products x_k x_k′ have the same
+    means. (The distributions may still differ: one channel that is always 1, or 0 and √2 in turn.)
 
     Examples
     --------
@@ -99,7 +100,7 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     D = gram - target
     # J = 1/(4C²) Σ_kk′ D_kk′²
     value = np.sum(D**2) / (4 * C**2)
-    # ∂J/∂gram_kk′ = D_kk′ / (2C²)
+    # ∂J/∂gram_kk′ = D_kk′ / (2C²); gram_k′k is another variable, and `Gram.backward` adds both
     return value, D / (2 * C**2)
 
 

@@ -101,6 +101,9 @@ class StyleTransferObjective:
             gradient += g
         if at_layers:
             gradient += self.network.backward(at_layers, caches)
+        if at_layers.activations:
+            lost = ", ".join(at_layers.activations)
+            raise RuntimeError(f"the walk back did not ask for the gradients at {lost}")
         # J(G) = Σ_terms Σ_l value
         terms = at_image.terms | at_layers.terms
         return Evaluation(sum(terms.values()), gradient, terms)

@@ -51,6 +51,7 @@ from scratchnet.units.strongest import NONE, Strongest
 
 NOT_YET, UNREADABLE = -1, 0  # sizes
 GROUP = "pictures"
+KIND = ("patches", "file of patches", "delete it and scan again")
 LONGEST_SIDE = LARGEST * LONGEST  # px
 
 
@@ -145,11 +146,13 @@ class TopPatches:
         """
         path = Path(folder, self.names[number])
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such picture; is {folder} the folder scanned?")
+            raise FileNotFoundError(
+                f"{printable(path)}: no such picture; is {printable(folder)} the folder scanned?"
+            )
         if file_hash(path) != self.hashes[number].tobytes():
             raise ValueError(
-                f"{path}: is not the picture that was scanned; delete the file of patches and "
-                "scan again"
+                f"{printable(path)}: is not the picture that was scanned; delete the file of "
+                "patches and scan again"
             )
         return working_picture(path, self.settings.size, scale, max_pixels)
 
@@ -175,11 +178,11 @@ class TopPatches:
         if (self.fields, channels) != (other.fields, others):
             return "its layers are those of another network"
         odd = sorted(set(self.names) ^ set(other.names))
-        return f"it is of other pictures ({odd[0]} is not in both)" if odd else None
+        return f"it is of other pictures ({printable(odd[0])} is not in both)" if odd else None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the file described above; equal contents give equal bytes."""
-        with new_hdf5(path, "patches") as file:
+        with new_hdf5(path, KIND[0]) as file:
             for name, value in {"network": self.network, **_plain(self.settings)}.items():
                 write_attribute(file, name, value)
             pictures = file.create_group(GROUP)
@@ -204,29 +207,29 @@ class TopPatches:
         FileNotFoundError, ValueError
             If there is no such file, or something in it is missing or not as described above.
         """
-        with open_hdf5(path, "patches", "file of patches") as file:
+        with open_hdf5(path, *KIND) as file:
             settings = _read_settings(file)
             names = read_dataset(file, GROUP, "name", (None,), ("bytes",))
             N = len(names)
             loaded = cls(
                 settings,
                 read_attribute(file, "network"),
-                [_checked_name(path, os.fsdecode(name)) for name in names.tolist()],
+                [_checked_name(os.fsdecode(name)) for name in names.tolist()],
                 read_dataset(file, GROUP, "hash", (N, 32), ("uint8",)),
                 read_dataset(file, GROUP, "size", (N, 2), ("int32",)),
                 {},
                 {},
             )
             if not ((loaded.sizes >= NOT_YET) & (loaded.sizes <= LONGEST_SIDE)).all():
-                raise ValueError(f"{printable(path)}: {GROUP}/size: wanted sizes of pictures")
+                raise ValueError(f"{GROUP}/size: wanted sizes of pictures")
             for layer in settings.layers:
                 found = loaded.strongest[layer] = _strongest(file, layer, settings.k)
-                _check_ranges(f"{printable(path)}: {layer}", found, settings, N)
+                _check_ranges(layer, found, settings, N)
                 group = file[layer]
                 parts = (read_attribute(group, part, int) for part in ("size", "jump", "start"))
                 size, jump, start = parts
                 if not (1 <= size <= LONGEST_SIDE and 1 <= jump <= size and -size < start <= 0):
-                    raise ValueError(f"{printable(path)}: {layer}: wanted a receptive field")
+                    raise ValueError(f"{layer}: wanted a receptive field")
                 loaded.fields[layer] = ReceptiveField(size, jump, start)
         return loaded
 
@@ -241,7 +244,7 @@ def _plain(settings: ScanSettings) -> dict[str, str | int | float]:
 
 def load_settings(path: str | os.PathLike) -> ScanSettings:
     """Read only the settings of a file that `TopPatches.save` wrote; raises as its `load` does."""
-    with open_hdf5(path, "patches", "file of patches") as file:
+    with open_hdf5(path, *KIND) as file:
         return _read_settings(file)
 
 
@@ -251,25 +254,22 @@ def _read_settings(file) -> ScanSettings:
         name: read_attribute(file, name, type(value))
         for name, value in _plain(ScanSettings()).items()
     }
-    try:
-        read["layers"] = tuple(read["layers"].split(","))
-        if not all(re.fullmatch(r"\w+", layer) and layer != GROUP for layer in read["layers"]):
-            raise ValueError("layers: wanted names of layers")
-        read["scales"] = tuple(map(float, read["scales"].split(",")))
-        return ScanSettings(**read)
-    except ValueError as error:
-        raise ValueError(printable(f"{file.filename}: {error}")) from None
+    read["layers"] = tuple(read["layers"].split(","))
+    if not all(re.fullmatch(r"\w+", layer) and layer != GROUP for layer in read["layers"]):
+        raise ValueError("layers: wanted names of layers")
+    read["scales"] = tuple(map(float, read["scales"].split(",")))
+    return ScanSettings(**read)
 
 
-def _checked_name(path: str | os.PathLike, name: str) -> str:
+def _checked_name(name: str) -> str:
     """Return a picture's path within its folder; raise ValueError if it could lead out of it."""
     parts = name.split("/")
     if not name or "\0" in name or os.path.isabs(name) or {"", ".", ".."} & set(parts):
-        raise ValueError(f"{printable(path)}: {printable(name)!r} is no path within a folder")
+        raise ValueError(f"{printable(name)!r} is no path within a folder")
     return name
 
 
-def _check_ranges(what: str, found: Strongest, settings: ScanSettings, pictures: int) -> None:
+def _check_ranges(layer: str, found: Strongest, settings: ScanSettings, pictures: int) -> None:
     """Raise ValueError unless a layer's numbers are such as a scan can find."""
     there = found.picture != NONE
     scales = [*settings.scales, 0.0]
@@ -285,7 +285,7 @@ def _check_ranges(what: str, found: Strongest, settings: ScanSettings, pictures:
         ("position", (found.position >= 0) & (found.position < LONGEST_SIDE), "places in a map"),
     ]:
         if not right.all():
-            raise ValueError(f"{what}/{name}: wanted {wanted}")
+            raise ValueError(f"{layer}/{name}: wanted {wanted}")
 
 
 def _strongest(file, layer: str, k: int) -> Strongest:

@@ -3,19 +3,19 @@
 Every picture that a scan, a figure or the atlas shows is read here, in one way.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from scratchnet.files.decoding import MAX_PIXELS, Picture, decode_image
+from scratchnet.files.hdf5 import sha256
 from scratchnet.files.images import fit_short_side, resize_image
 from scratchnet.files.names import printable
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 MOST, LARGEST = 1000, 4000  # patches of a channel; px of a short side at the largest scale
+MOST_VALUES = 100  # layers, or scales
 LONGEST = 8  # of a picture: long side / short side
 
 
@@ -62,6 +62,8 @@ class ScanSettings:
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name}: got {values}, wanted at least one, and none twice")
+            if len(values) > MOST_VALUES:
+                raise ValueError(f"{name}: got {len(values)}, wanted at most {MOST_VALUES}")
         if not all(0.1 <= scale <= 10 for scale in self.scales):
             raise ValueError(f"scales: got {self.scales}, wanted numbers from 0.1 to 10")
         if self.size * max(self.scales) > LARGEST:
@@ -75,7 +77,8 @@ class ScanSettings:
 
 def file_hash(path: str | os.PathLike) -> bytes:
     """Return the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).digest()
+    with open(path, "rb") as file:
+        return sha256(file)
 
 
 def read_picture(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Picture:
