@@ -35,7 +35,7 @@ def test_every_fast_operation_entry_by_entry():
 
 def test_whole_chain_on_the_embedded_network(vgg64, pictures):
     reports = list(check_chain(vgg64, *pictures))
-    assert len(reports) == 2
+    assert len(reports) == 3
     for report in reports:
         assert report.passed, report
 

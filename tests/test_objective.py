@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import IMAGES, make_objective, make_tiny_network
 
-from scratchnet import StyleTransferObjective, TotalVariation, style_target
+from scratchnet import Network, StyleTransferObjective, TotalVariation, style_target
 from scratchnet.files.images import fit, load_image, resize_image
 from scratchnet.style.losses import content_loss, style_loss, total_variation
 
@@ -121,3 +121,15 @@ def test_objective_says_what_is_wrong(images):
     objective = make_objective(network, content, style, **LAYERS)
     with pytest.raises(ValueError, match=r"shape \(8, 14, 3\), wanted \(12, 10, 3\)"):
         objective(style)
+
+
+def test_a_gradient_that_the_walk_back_loses_is_an_error(images, rng):
+    class Forgets(Network):
+        def backward(self, gradients, caches):
+            deepest = max(gradients, key=lambda name: self.depth([name]))
+            return super().backward({deepest: gradients[deepest]}, caches)
+
+    whole = make_tiny_network()
+    objective = make_objective(Forgets(whole.layers, dtype="float64"), *images, **LAYERS)
+    with pytest.raises(RuntimeError, match="the walk back did not ask for the gradients at relu"):
+        objective(rng.uniform(0, 255, images[0].shape))
