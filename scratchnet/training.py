@@ -34,9 +34,10 @@ weight decay, as in VGG's training (Simonyan & Zisserman 2015, section 3.1). For
 and for a bias the same without λ w, which is the derivative of ½ λ ‖w‖². It shrinks a kernel in
 every direction in which no gradient holds against it: the noise that training starts from fades.
 
-Start. Biases are 0. Kernels are random, with the variance that keeps activations equally large from
-layer to layer, where each y is a sum of n products and the ReLU sets half of all y to 0 (He et al.
-2015, equation 10)::
+Start. Biases are 0. Kernels are random. Each y is a sum of n products, so Var y = n · Var w · mean
+x²; and mean x² is half of Var y of the layer before, since the ReLU sets half of all y to 0. So
+activations stay equally large from layer to layer if (He et al. 2015, equation 10; it does not
+count pools) ::
 
     ½ n Var w = 1,    n = kh·kw·C_in
 """

@@ -1,7 +1,8 @@
 """Is a derivative that was worked out by hand the right one?
 
 A derivative along a direction d can be measured without knowing it. A central difference serves
-any function; it is good to about h², and exact for quadratics (both up to rounding)::
+any function. By Taylor, f(x ± h·d) = f ± h f′ + ½ h² f″ ± h³ f‴/6 …, so it is good to about h², and
+exact for quadratics; rounding adds about ε/h, and both together are least at h ≈ ε^⅓ ::
 
     f′(x; d) ≈ (f(x + h·d) − f(x − h·d)) / 2h
 
@@ -23,8 +24,8 @@ error is as large for a small entry as for a large one ::
 a point measures nothing. So a function under check also returns its *pattern*: whatever tells
 on which side of its kinks it is (a mask, the switches). A difference counts only if the pattern at
 both its ends is the pattern at x. Otherwise the step is made smaller, and if that does not help (x
-lies on the kink), the difference is taken on one side, the one that x belongs to, with s = h or −h.
-This one, too, is exact for quadratics ::
+lies on the kink), the difference is taken on one side, the one that the pattern at x names, with
+s = h or −h. This one, too, is exact for quadratics ::
 
     f′(x; d) ≈ (4·f(x + s·d) − f(x + 2s·d) − 3·f(x)) / 2s
 

@@ -47,7 +47,7 @@ def check(exercise: Exercise, module: ModuleType, seed: int = 0) -> Verdict:
     Raises
     ------
     Exception
-        Whatever the reader's code raises on the first case.
+        Whatever the reader's code raises on the first case; its ``on_case`` says which.
     """
     trials = cases(exercise, seed)
     answers, first_error = [], None
@@ -56,7 +56,8 @@ def check(exercise: Exercise, module: ModuleType, seed: int = 0) -> Verdict:
             answers.append(trial.answer(module))
         except Exception as error:
             answers.append(None)
-            first_error = first_error or error
+            if first_error is None:
+                first_error, error.on_case = error, trial.case
     if first_error and (answers[0] is None or isinstance(first_error, NotImplementedError)):
         raise first_error
     tried = [(t, given) for t, given in zip(trials, answers, strict=True) if given is not None]

@@ -109,7 +109,9 @@ def describe(error: BaseException, path: str) -> str:
     if isinstance(error, NotImplementedError):
         kind = "not yet written"
     message = f"{kind}: {error.msg if isinstance(error, SyntaxError) else error}"
-    return f"{message}\n  {place}\n    {line.strip()}"
+    case = getattr(error, "on_case", "")
+    case = f"\n  on {case}" if case and kind != "not yet written" else ""
+    return f"{message}\n  {place}\n    {line.strip()}{case}"
 
 
 def limit_memory() -> None:

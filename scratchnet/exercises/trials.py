@@ -30,20 +30,21 @@ CONVOLUTIONS = [((3, 3, 3, 5), 1, 1), ((2, 3, 3, 5), 2, 2), ((3, 3, 5, 3), 1, 0)
 
 
 def backward_trial(
-    case: str, layer, x: np.ndarray, dy: np.ndarray, *, smooth: bool = False, **options
+    case: str, layer, x: np.ndarray, dy: np.ndarray, *, argument: str = "x", **options
 ) -> Trial:
     """Return a trial of a layer's backward pass; the reader's class is made with its fields."""
     y, _ = layer.forward(x)
+    smooth, what = isinstance(layer, Gram), f"∂J/∂{argument}"
     measured, _ = numerical_gradient(as_scalar(layer, dy, smooth=smooth), x)
 
     def answer(module: ModuleType, times: float = 1) -> dict[str, np.ndarray]:
         own = getattr(module, type(layer).__name__)(**vars(layer))
         y, cache = own.forward(x.copy())
         scaled = times * dy
-        return {"y": y, "∂J/∂x": own.backward(scaled, cache), **left_alone(dy=scaled)}
+        return {"y": y, what: own.backward(scaled, cache), **left_alone(dy=scaled)}
 
     options = {"given": ("y",), "linear": "dy", **options}
-    right = {"y": y, "∂J/∂x": measured, **left_alone(True, dy=dy)}
+    right = {"y": y, what: measured, **left_alone(True, dy=dy)}
     return Trial(case, answer, right, **options)
 
 
@@ -195,7 +196,7 @@ def gram(rng: np.random.Generator) -> Iterator[Trial]:
     for case, dy in [
         ("a dGram that is not symmetric", dgram), ("a dGram that is symmetric", dgram + dgram.T),
     ]:  # fmt: skip
-        yield backward_trial(case, Gram(), a, dy, smooth=True, factors=factors, linear="dGram")
+        yield backward_trial(case, Gram(), a, dy, argument="a", factors=factors, linear="dGram")
 
 
 def loss_trial(

@@ -7,12 +7,14 @@ Newton's method would step to where the gradient vanishes, if J were a parabola 
 
     G ← G − H g           g = ∂J/∂G,   H the inverse of J's matrix of second derivatives
 
-That matrix has a row for each colour of each pixel, and L-BFGS never forms it. A step s that
-changed the gradient by y says that H y should be s. The last m of those pairs,
+For near G, the gradient at G + d is g + J″ d, with J″ that matrix, and 0 for d = −J″⁻¹ g. It has a
+row for each colour of each pixel, and L-BFGS never forms it. A step s that changed the gradient by
+y says y ≈ J″ s, so that H y should be s. The last m of those pairs,
 
     s_i = G_{i+1} − G_i        y_i = g_{i+1} − g_i        ρ_i = 1/(y_iᵀ s_i)
 
-are built into H one after the other, the oldest first, from a first guess H⁰ ::
+are built into H one after the other, the oldest first, from a first guess H⁰, by the least change
+that keeps H symmetric (older pairs are then kept about, not exactly) ::
 
     H ← (1 − ρ s yᵀ) H (1 − ρ y sᵀ) + ρ s sᵀ
 
@@ -34,12 +36,13 @@ two loops ::
     r = H⁰ q
     i = oldest … newest:    β_i = ρ_i y_iᵀ r,     r ← r + (α_i − β_i) s_i
 
-and r is H g. Usually H⁰ is a multiple of 1: J is taken to be equally steep in all directions. It is
-not. It is steep along fine waves and flat along broad ones (`optimizers.smooth`), and steeper in
-brightness than in hue. The pairs tell how steep. Write a picture as cosine waves of three colours
-that do not correlate (`waves`), and let a *band* b be the waves of one colour and one octave of
-frequencies f. Within a band, J's second derivative is about |y_b| / |s_b| and its inverse, which H⁰
-should be, |s_b| / |y_b|, with lengths over all pairs ::
+and r is H g. Only pairs with yᵀ s > 0 are used: then gᵀ H g stays above 0, and −H g leads
+downhill. Usually H⁰ is a multiple of 1: J is taken to be equally curved in all directions. It is
+not. It is curved along fine waves and flat along broad ones (`optimizers.smooth`), and more curved
+in brightness than in hue. The pairs tell how much. Write a picture as cosine waves of three
+colours that do not correlate (`waves`), and let a *band* b be the waves of one colour and one
+octave of frequencies f. Within a band, J's second derivative is about |y_b| / |s_b| and its
+inverse, which H⁰ should be, |s_b| / |y_b|, with lengths over all pairs ::
 
     |x_b|² = Σ_{waves of b} x²
 

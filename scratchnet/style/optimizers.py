@@ -177,7 +177,7 @@ class PixelDescent:
         η, the root mean square of η ĝ at the start, in pixel values (0–255).
     momentum : float
         μ: how much of a velocity is left after one iteration. Gradients that agree move a pixel
-        up to 1/(1 − μ) times as far as one η ĝ.
+        up to 1 + μ + μ² + … = 1/(1 − μ) times as far as one η ĝ.
     smoothing : float
         The exponent of f in `smooth`.
     """
