@@ -281,7 +281,12 @@ def test_the_patch_is_cut_out_of_the_whole_at_every_position(rng, layer, size):
 
 @pytest.mark.parametrize(
     ("layer", "rule"),
-    [("relu2_2", "gradient"), ("pool3", "guided"), ("conv4_1", "deconvnet"), ("relu4_2", "guided")],
+    [
+        pytest.param("relu2_2", "gradient", marks=pytest.mark.slow),
+        ("pool3", "guided"),
+        pytest.param("conv4_1", "deconvnet", marks=pytest.mark.slow),
+        pytest.param("relu4_2", "guided", marks=pytest.mark.slow),
+    ],
 )
 def test_the_patch_is_cut_out_of_the_whole_on_the_real_network(fast64, vgg64, rng, layer, rule):
     """In float64, where rounding is too small to flip a switch, even the fast layers agree."""

@@ -278,6 +278,7 @@ def call(function: str, *arguments, seconds: float) -> subprocess.CompletedProce
 
 
 @linux
+@pytest.mark.slow
 def test_a_large_picture_read_small_takes_little_memory(tmp_path):
     """9 megapixels: as floats alone they would be 108 MB."""
     shape = 3000, 3000

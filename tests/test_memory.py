@@ -105,7 +105,8 @@ def measured(tmp_path, size, threads, optimizer, pooling, init) -> float:
     """
     steps = 22 if optimizer == "lbfgs" and init == "random" and size < 512 else 12
     printed = child(
-        TRANSFER, "--enlarge", "--image-size", size, "--threads", threads, "--pooling", pooling,
+        TRANSFER, "--overwrite", "--enlarge",
+        "--image-size", size, "--threads", threads, "--pooling", pooling,
         "--optimizer", optimizer, "--init", init, "--output", tmp_path / "x.png",
         "--iterations", steps if optimizer == "lbfgs" else 2,
     )  # fmt: skip
@@ -153,7 +154,7 @@ print(transfer.main())
 def transfer_within(limit: int, tmp_path, *flags) -> tuple[int, str]:
     """Return the exit code and what was printed of a transfer with so many bytes of addresses."""
     output = tmp_path / "x.png"
-    printed = child(LIMITED, limit, "--enlarge", "--output", output, *flags)
+    printed = child(LIMITED, limit, "--overwrite", "--enlarge", "--output", output, *flags)
     text, code = printed.rstrip().rsplit("\n", 1)
     return int(code), text
 

@@ -68,7 +68,7 @@ def openblas():
 @pytest.mark.parametrize(
     "core",
     [
-        "Haswell",
+        pytest.param("Haswell", marks=pytest.mark.slow),
         pytest.param("SkylakeX", marks=pytest.mark.slow),
         pytest.param("Zen", marks=pytest.mark.slow),
         pytest.param("Sandybridge", marks=pytest.mark.slow),
