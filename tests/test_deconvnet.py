@@ -149,7 +149,16 @@ def test_the_first_rule_is_backpropagation(fast32, dog):
     assert np.array_equal(signal, fast32.backward({"relu4_2": activations["relu4_2"]}, caches))
 
 
-@pytest.mark.parametrize("layer", ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "relu1_2",
+        "relu2_2",
+        "relu3_3",
+        pytest.param("relu4_3", marks=pytest.mark.slow),
+        pytest.param("relu5_3", marks=pytest.mark.slow),
+    ],
+)
 def test_gradient_rule_against_central_differences(fast64, pictures, layer):
     """It is the derivative of ½ a² by the picture; four units that fire, far from each other."""
     image, _ = pictures

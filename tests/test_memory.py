@@ -116,6 +116,7 @@ def measured(tmp_path, size, threads, optimizer, pooling, init) -> float:
 
 
 @linux
+@pytest.mark.slow
 def test_a_transfer_takes_no_more_than_announced(tmp_path):
     assert 1 <= measured(tmp_path, 128, 2, "lbfgs", "max", "random") <= 1.15
 
