@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import Parser, positive
+from command_line import Parser, positive, whole
 from scanning import check_ending, make_room
 
 from scratchnet import (
@@ -60,13 +60,6 @@ class Row(NamedTuple):
     gradients: dict[str, np.ndarray]
 
 
-def whole_number(text: str) -> int:
-    """Read a whole number of at least 0."""
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return number
-
-
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -78,7 +71,7 @@ def parse_arguments() -> argparse.Namespace:
         help="the picture that says how it is painted")
     add("--init", choices=("content", "random"), default="content",
         help="what G starts as: the content image, or noise")
-    add("--steps", type=whole_number, nargs="+", default=[0, 10, 50], metavar="N",
+    add("--steps", type=whole, nargs="+", default=[0, 10, 50], metavar="N",
         help="a row after each of these numbers of steps")
     add("--image-size", type=positive, default=192, metavar="PX",
         help="long side of both pictures; smaller ones stay so")

@@ -1,7 +1,6 @@
 """The exercises, solved as learners solve them: right code passes; wrong code is told why."""
 
 import re
-import textwrap
 from functools import cache
 
 import pytest
@@ -10,7 +9,7 @@ from exercise_solutions import RIGHT, WRONG
 from scratchnet.exercises.catalogue import EXERCISES
 from scratchnet.exercises.checking import Verdict, check
 from scratchnet.exercises.diagnosis import as_module
-from scratchnet.exercises.sheet import sheet
+from scratchnet.exercises.sheet import filled
 
 FITTING = 0.9  # the least share of wrong solutions that are told what a teacher would say
 
@@ -27,13 +26,6 @@ WRONG_CASES = [
     for name, cases in WRONG.items()
     for what, _, body in cases
 ]
-
-
-def filled(exercise, body):
-    """Return the reader's file with ``body`` in place of the hint and the error."""
-    text = sheet(exercise)
-    hole = re.search(r"^( +)# Hint: .*?NotImplementedError\([^\n]*\)$", text, re.M | re.S)
-    return text[: hole.start()] + textwrap.indent(body, hole[1]) + text[hole.end() :]
 
 
 @cache  # two tests ask for the same verdict

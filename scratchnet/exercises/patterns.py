@@ -31,6 +31,11 @@ class Wrong(NamedTuple):
         return np.asarray(self.trial.right[self.what], float)
 
     @property
+    def bad(self) -> np.ndarray:
+        """Which entries are wrong."""
+        return np.abs(self.answer - self.right) > SAME * np.abs(self.right).max()
+
+    @property
     def axes(self) -> tuple[str, ...]:
         """What the axes are called."""
         return self.trial.axes.get(self.what, MAP)
@@ -190,7 +195,7 @@ def region(wrong: Wrong) -> str | None:
     a, b = wrong.answer, wrong.right
     if a.shape != b.shape:
         return None
-    bad = np.abs(a - b) > SAME * np.abs(b).max()
+    bad = wrong.bad
     what = "0, and only there" if not a[bad].any() else "wrong, and only there"
     if place := where(bad, b, wrong.axes):
         return f"in {place} answers are {what}"
@@ -218,7 +223,7 @@ def border(wrong: Wrong) -> str | None:
     a, b, width = wrong.answer, wrong.right, wrong.trial.border
     if a.shape != b.shape or not width or wrong.axes != MAP:
         return None
-    bad = np.abs(a - b) > SAME * np.abs(b).max()
+    bad = wrong.bad
     inner = bad[width:-width, width:-width]
     if not inner.size or inner.any():
         return None
@@ -231,7 +236,7 @@ def places(wrong: Wrong) -> str | None:
     a, b = wrong.answer, wrong.right
     if a.shape != b.shape:
         return None
-    bad = np.abs(a - b) > SAME * np.abs(b).max()
+    bad = wrong.bad
     extra, lost = bad & (b == 0), bad & (a == 0)
     if not (bad & ~extra & ~lost).any():
         if not lost.any():
