@@ -34,7 +34,10 @@ except ImportError as error:
     sys.exit(2)
 
 IMAGES = Path(__file__).parent / "images"
-NOT_PHOTOGRAPHS = {*STYLES, "starry_night"}  # among them
+PAINTINGS = {
+    "cafe_terrace", "church_at_auvers", "harvest", "night_cafe", "road_to_tarascon", "starry_night",
+}  # fmt: skip
+NOT_PHOTOGRAPHS = {*STYLES, *PAINTINGS}  # among them
 DEFAULT = ScanSettings()
 UNITS_PER_LAYER = 9
 WORKER = 7e8  # bytes that a worker takes

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import IMAGES, make_objective, make_tiny_network
+from conftest import IMAGES, load_script, make_objective, make_tiny_network
 
 from scratchnet import Network, StyleTransferObjective, TotalVariation, style_target
 from scratchnet.files.images import fit, load_image, resize_image
@@ -85,8 +85,8 @@ def test_content_and_style_do_not_depend_on_the_size(rng):
 
 def test_total_variation_does_not_depend_on_the_size_of_a_photograph():
     """Measured on the photographs that come with the project, not on tiles or noise."""
-    drawn = {"flow_strokes", "ink_wash", "mosaic", "stained_glass", "starry_night", "woodcut"}
-    photographs = [path for path in sorted(IMAGES.glob("*.jpg")) if path.stem not in drawn]
+    not_photographs = load_script("scanning").NOT_PHOTOGRAPHS
+    photographs = [p for p in sorted(IMAGES.glob("*.jpg")) if p.stem not in not_photographs]
     values = []
     for image in map(load_image, photographs):
         sizes = [fit(image.shape, side) for side in (64, 128, 256, 512)]
