@@ -13,7 +13,8 @@ import torch.nn.functional as functional
 from scratchnet.fast.workspace import available_cores
 from scratchnet.files.weights import load_weights
 from scratchnet.network.preprocessing import MEAN_BGR
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS, TV_SIDE
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.terms import TV_SIDE
 
 torch.set_num_threads(available_cores())
 

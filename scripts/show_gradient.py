@@ -33,7 +33,7 @@ from scratchnet import (
 )
 from scratchnet.files.images import fit, resize_image
 from scratchnet.files.saving import replacing
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.style.transfer import descend
 
 try:

@@ -33,6 +33,7 @@ from scratchnet.files.decoding import decode_image
 from scratchnet.files.images import image_format, resize_image
 from scratchnet.files.names import expanded
 from scratchnet.style.course import TransferInterrupted, TransferResult
+from scratchnet.style.layers import CONTENT_LAYERS
 from scratchnet.style.objective import LayerGradients
 from scratchnet.style.transfer import coarse_to_fine_sizes, steps_of
 
@@ -104,7 +105,8 @@ def announce(
 def check_sizes(network: VGG, sizes: list, layers: dict, arguments: argparse.Namespace) -> None:
     """Raise ValueError for a picture that is too small for its layers, naming what helps."""
     flags = ("content", "--enlarge or a larger --image-size"), ("style", "--enlarge")
-    names = [*layers["content_layers"], *layers["style_layers"]], layers["style_layers"]
+    content_layers = layers.get("content_layers", CONTENT_LAYERS)
+    names = [*content_layers, *layers["style_layers"]], layers["style_layers"]
     for (flag, remedy), size, wanted in zip(flags, sizes, names, strict=True):
         network.depth(wanted)  # raises for an unknown layer, whatever the picture
         try:
@@ -145,10 +147,9 @@ def run(arguments: argparse.Namespace) -> int:
         init = decode_image(expanded(init), max_pixels=arguments.max_pixels)
     if arguments.output is not None:
         image_format(arguments.output)
-    layers = {
-        "content_layers": equal_layers("--content-layers", arguments.content_layers),
-        "style_layers": equal_layers("--style-layers", arguments.style_layers),
-    }
+    layers = {"style_layers": equal_layers("--style-layers", arguments.style_layers)}
+    if arguments.content_layers is not None:
+        layers["content_layers"] = equal_layers("--content-layers", arguments.content_layers)
     names = "iterations seed checkpoint save_every resume content_weight style_weight tv_weight"
     given = {name: getattr(arguments, name) for name in names.split()}
     given = {name: value for name, value in given.items() if value is not None}
@@ -158,7 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
         LBFGS(learning_rate=rate) if kind is LBFGS else PixelDescent(rate, arguments.momentum)
     )
     network = VGG.load(arguments.weights, pool=arguments.pooling, threads=arguments.threads)
-    names = [name for group in layers.values() for name in group]
+    names = [*layers.get("content_layers", CONTENT_LAYERS), *layers["style_layers"]]
     shapes = [picture.shape for picture in pictures]
     sizes = working_sizes(shapes, arguments.image_size, arguments)
     check_sizes(network, sizes, layers, arguments)

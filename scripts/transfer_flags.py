@@ -10,7 +10,7 @@ from command_line import positive, whole
 from scratchnet import LBFGS, PixelDescent, style_transfer
 from scratchnet.files.images import MAX_PIXELS
 from scratchnet.files.names import expanded
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import STYLE_LAYERS
 
 IMAGES = Path(__file__).resolve().parent / "images"
 OPTIMIZERS = {"lbfgs": LBFGS, "descent": PixelDescent}
@@ -60,7 +60,8 @@ def options() -> list[tuple]:
          "how much the style counts: 1e-4 tints, 1e-2 swallows the content"),
         ("tv-weight", weight, default["tv_weight"], "X",
          "how much smoothness counts: 0 leaves speckle, 1000 makes a wash"),
-        ("content-layers", str, ",".join(CONTENT_LAYERS), "A,B", "layers compared for content"),
+        ("content-layers", str, None, "A,B",
+         "layers compared for content; None: relu4_2, and below 256 px more and more relu3_3"),
         ("style-layers", str, ",".join(STYLE_LAYERS), "A,B", "layers compared for style"),
         ("learning-rate", scale, None, "PX",
          f"size of a step at the start, in pixel values; None: {rates}"),

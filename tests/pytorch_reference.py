@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from scratchnet.files.images import load_image, resize_image
 from scratchnet.files.weights import load_weights
 from scratchnet.network.preprocessing import MEAN_BGR
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
 
 REFERENCE = Path(__file__).parent / "data" / "vgg16_reference.npz"
 IMAGES = Path(__file__).parents[1] / "scripts" / "images"

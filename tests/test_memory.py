@@ -38,7 +38,7 @@ import sys
 import h5py, numpy as np
 from scratchnet import VGG, StyleTransferObjective, gatys_terms
 from scratchnet.fast import predicted_memory
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
 
 def resident(field):
     line = next(line for line in open("/proc/self/status") if line.startswith(field))

@@ -116,7 +116,7 @@ def test_objective_says_what_is_wrong(images):
         StyleTransferObjective(network, 2 * [TotalVariation()], (8, 8))
     with pytest.raises(ValueError, match="relu2_1: got a weight of -1"):
         make_objective(network, content, style, **{**LAYERS, "content_layers": {"relu2_1": -1}})
-    with pytest.raises(ValueError, match="unknown layer 'relu4_2'"):
+    with pytest.raises(ValueError, match="unknown layer 'relu3_3'"):
         make_objective(network, content, style)
     objective = make_objective(network, content, style, **LAYERS)
     with pytest.raises(ValueError, match=r"shape \(8, 14, 3\), wanted \(12, 10, 3\)"):

@@ -7,6 +7,7 @@ import pytest
 from conftest import ROOT, load_script, make_objective
 
 from scratchnet.files.weights import load_weights
+from scratchnet.style.layers import CONTENT_LAYERS
 
 PAGE = ROOT / "scripts" / "one_page.py"
 
@@ -38,7 +39,9 @@ def test_J_and_its_gradient_are_the_packages(page, weights, vgg64, pictures):  #
     content, style = pictures
     rng = np.random.default_rng(0)
     G = rng.uniform(0, 255, content.shape)
-    expected, dG = make_objective(vgg64, content, style, tv_weight=0)(G)
+    expected, dG = make_objective(
+        vgg64, content, style, tv_weight=0, content_layers=CONTENT_LAYERS
+    )(G)
     a_C = page.forward(content, weights)[0]["relu4_2"]
     a_S, _ = page.forward(style, weights)
     gram_S = {layer: page.gram(a_S[layer]) for layer in page.STYLE_LAYERS}

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from conftest import make_tiny_network
 
-from scratchnet import Style, StyleTransferObjective, check_term, style_target, style_transfer
+from scratchnet import (
+    Content,
+    Network,
+    Style,
+    StyleTransferObjective,
+    check_term,
+    style_target,
+    style_transfer,
+)
+from scratchnet.style.layers import content_layers_at
 from scratchnet.style.terms import scaled_style
 
 
@@ -155,3 +164,24 @@ def test_the_style_shrinks_with_the_picture_but_not_away():
 def test_style_target_is_a_mean_over_positions(rng):
     a = rng.standard_normal((3, 4, 5))
     assert np.allclose(style_target(np.tile(a, (2, 2, 1))), style_target(a))
+
+
+def test_below_256_pixels_the_content_layer_goes_down():
+    assert content_layers_at((170, 256)) == content_layers_at((600, 900)) == {"relu4_2": 1}
+    assert content_layers_at((64, 60)) == {"relu3_3": 0.5}
+    between = content_layers_at((100, round(256 / 2**0.5)))
+    assert between == pytest.approx({"relu4_2": 0.5, "relu3_3": 0.25}, rel=1e-2)
+
+
+@pytest.mark.parametrize("layers", [None, {"relu2_1": 1.0}])
+def test_content_without_layers_takes_those_of_its_size(rng, layers):
+    class Named(Network):
+        """Says which layers it was asked for."""
+
+        def forward(self, image, layers):
+            self.asked = dict(layers)
+            return {name: image for name in layers}, []
+
+    network = Named(make_tiny_network().layers)
+    losses = Content(rng.uniform(0, 255, (32, 40, 3)), layers).prepare(network, (16, 20), 0.5)
+    assert set(losses) == set(network.asked) == ({"relu3_3"} if layers is None else {"relu2_1"})

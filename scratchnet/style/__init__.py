@@ -7,11 +7,12 @@ From the notes, with C the content, S the style and G the generated image::
     J_S  = Σ_l λ_l · (1/norm) · Σ_kk′ (Gram_kk′(S) − Gram_kk′(G))²
     G    ← G − η ∂J/∂G
 
-Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is
-style), `terms` (their layers and weights; and how to add a term of one's own), `objective` (their
-sum, and ∂J/∂G through the network), `optimizers` and `lbfgs` (how G is changed), `transfer` (the
-loop, from coarse to fine), `course` (what it has seen, and when it stops), `checkpoint` (how it
-goes on after it was stopped). Whoever brings weights from another program reads `conventions`.
+Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is style),
+`layers` (which layers they look at), `terms` (their weights; and how to add a term of one's own),
+`objective` (their sum, and ∂J/∂G through the network), `optimizers` and `lbfgs` (how G is changed),
+`transfer` (the loop, from coarse to fine), `course` (what it has seen, and when it stops),
+`checkpoint` (how it goes on after it was stopped). Whoever brings weights from another program
+reads `conventions`.
 """
 
 from scratchnet.style.course import Step, TransferInterrupted, TransferResult

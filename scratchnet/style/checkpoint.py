@@ -37,8 +37,9 @@ import numpy as np
 from scratchnet.files.names import printable
 from scratchnet.files.saving import replacing
 from scratchnet.network.network import Network
+from scratchnet.style.layers import Size
 from scratchnet.style.optimizers import Optimizer, State
-from scratchnet.style.terms import Size, Term
+from scratchnet.style.terms import Term
 
 FORMAT = 1
 STATE = "state "

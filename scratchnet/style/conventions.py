@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from scratchnet.network.layer import Shape
-from scratchnet.style.terms import CONTENT_LAYERS, STYLE_LAYERS, Content, Style
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.terms import Content, Style
 
 
 class Convention(NamedTuple):

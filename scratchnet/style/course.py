@@ -22,9 +22,9 @@ import numpy as np
 
 from scratchnet.files.images import resize_image
 from scratchnet.style.checkpoint import Checkpoint, Record, save_checkpoint
+from scratchnet.style.layers import Size
 from scratchnet.style.objective import Evaluation
 from scratchnet.style.optimizers import State
-from scratchnet.style.terms import Size
 
 RUNAWAY, PATIENCE = 100, 10
 

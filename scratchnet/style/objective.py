@@ -17,7 +17,8 @@ import numpy as np
 
 from scratchnet.blas import one_blas_thread
 from scratchnet.network.network import Network
-from scratchnet.style.terms import IMAGE, Loss, Size, Term
+from scratchnet.style.layers import Size
+from scratchnet.style.terms import IMAGE, Loss, Term
 
 
 class Evaluation(NamedTuple):

@@ -20,8 +20,9 @@ the content layer, and their β is style_weight: a ratio α/β of 1e-3 is, at re
 picture with half a million entries, 1 : 1.9e-3 here. `conventions` has that for other programs too.
 
 **Size.** The content and the style term are means over positions, so their balance stays the same
-at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image.) Total
-variation does not: neighbours in a smaller picture are further apart. With each halving its mean
+at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image; and below
+256 px the content layer is another one: `content_layers_at`.) Total variation does not: neighbours
+in a smaller picture are further apart. With each halving its mean
 grows fourfold in a smooth picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in the
 photographs that come with this project, as 1/√L does. √(L/256) takes that back, so that the coarse
 levels of a transfer are not smoothed more than its last one. At 256 px it is 1.
@@ -38,15 +39,13 @@ import numpy as np
 from scratchnet.files.images import resize_image
 from scratchnet.network.gram import Gram
 from scratchnet.network.network import Network
+from scratchnet.style.layers import STYLE_LAYERS, Size, check_layers, content_layers_at
 from scratchnet.style.losses import content_loss, style_loss, total_variation
 
 IMAGE = "image"  # the name under which a term asks for the picture itself
-CONTENT_LAYERS = {"relu4_2": 1.0}
-STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
 TV_SIDE = 256  # px: the long side for which tv_weight is meant
 SMALLEST_STYLE = 32  # px: short side that a scaled style image keeps, for the deepest layers
 
-Size = tuple[int, int]  # (height, width)
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # a → (value, ∂value/∂a)
 
 
@@ -89,8 +88,8 @@ class Content:
     ----------
     image : ndarray, (H, W, 3)
         C, in RGB, 0–255.
-    layers : mapping
-        Layer name → w_l.
+    layers : mapping, optional
+        Layer name → w_l; without it, `content_layers_at` each size.
     weight : float
         content_weight.
 
@@ -101,21 +100,23 @@ class Content:
     """
 
     image: np.ndarray
-    layers: Mapping[str, float]
+    layers: Mapping[str, float] | None = None
     weight: float = 1.0
     name: str = "content"
 
     def __post_init__(self):
-        check_layers("content_layers", self.layers)
-        check_weights({"content_weight": self.weight, **self.layers})
+        if self.layers is not None:
+            check_layers("content_layers", self.layers)
+        check_weights({"content_weight": self.weight, **(self.layers or {})})
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
         """Compute a_C at each layer."""
-        a_C, _ = network.forward(resize_image(self.image, size), self.layers)
+        layers = content_layers_at(size) if self.layers is None else self.layers
+        a_C, _ = network.forward(resize_image(self.image, size), layers)
         # Copies: they are kept for the whole descent, and a network may use its own memory again.
         return {
             layer: partial(self.loss, a_C=a_C[layer].copy(), weight=float(self.weight * w))
-            for layer, w in self.layers.items()
+            for layer, w in layers.items()
         }
 
     @staticmethod
@@ -225,7 +226,7 @@ def gatys_terms(
     content: np.ndarray,
     style: np.ndarray,
     *,
-    content_layers: Mapping[str, float] = CONTENT_LAYERS,
+    content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
@@ -238,7 +239,7 @@ def gatys_terms(
     content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
         RGB in 0–255.
     content_layers, style_layers : mapping
-        Layer name → its weight w_l or λ_l.
+        Layer name → its weight w_l or λ_l. Without content layers, `content_layers_at` each size.
     content_weight, style_weight, tv_weight : float
         At least 0.
 
@@ -252,12 +253,6 @@ def gatys_terms(
         Style(style, style_layers, style_weight),
         TotalVariation(tv_weight),
     ]
-
-
-def check_layers(what: str, layers: Mapping[str, float]) -> None:
-    """Raise TypeError unless layers come with their weights."""
-    if not isinstance(layers, Mapping):
-        raise TypeError(f"{what}: got {layers!r}, wanted names with weights, as {{'relu4_2': 1}}")
 
 
 def check_weights(weights: Mapping[str, float]) -> None:

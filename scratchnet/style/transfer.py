@@ -27,14 +27,12 @@ from scratchnet.files.images import resize_image
 from scratchnet.network.network import Network
 from scratchnet.style.checkpoint import load_fitting, settings_of
 from scratchnet.style.course import Course, Position, Saver, Step, TransferResult
+from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS, Size
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
 from scratchnet.style.optimizers import Optimizer
 from scratchnet.style.terms import (
-    CONTENT_LAYERS,
-    STYLE_LAYERS,
     Content,
-    Size,
     Style,
     Term,
     TotalVariation,
@@ -122,7 +120,7 @@ def style_transfer(
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
-    content_layers: Mapping[str, float] = CONTENT_LAYERS,
+    content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
     optimizer: Optimizer | None = None,
     coarse_to_fine: bool | None = None,
@@ -186,7 +184,8 @@ def style_transfer(
     if terms is None and style is None:
         raise ValueError("got neither a style image nor terms")
     network = VGG.load() if network is None else network
-    content = _checked("content", content, network, content_layers if terms is None else ())
+    own = CONTENT_LAYERS if content_layers is None else content_layers
+    content = _checked("content", content, network, own if terms is None else ())
     if terms is None:
         terms = gatys_terms(
             content, _checked("style", style, network, style_layers),
