@@ -5,15 +5,25 @@ strongest units of each layer it shows their patches, each beside its deconvnet 
 patch shows the unit's receptive field on the picture.
 """
 
+# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
+
+from interrupts import Interrupts
+
+INTERRUPTS = Interrupts("atlas")
+if __name__ == "__main__":
+    INTERRUPTS.install()
+
 import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, positive
-from scanning import Pictures, add_scan_flags, check_ending, make_room, reported, run_scan, tqdm
+from command_line import Parser, finished, positive
+from places import check_ending, checked_place, save_and_say
+from scanning import Pictures, add_scan_flags, read_files, reported, run_scan, tqdm
 
 from scratchnet import VGG
+from scratchnet.files.names import expanded
 from scratchnet.pages.atlas import (
     GRID,
     VIEW_SIDE,
@@ -32,7 +42,12 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--output", type=Path, default=Path("outputs/atlas.html"), metavar="FILE", help="the page")
+    add(
+        "--output",
+        type=expanded,
+        metavar="FILE",
+        help="the page; None: outputs/atlas.html, with a number if that is there",
+    )
     add("--units-per-layer", type=positive, default=64, metavar="N", help="at most")
     add("--title", default="An atlas of units", metavar="TEXT", help="of the page")
     add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
@@ -64,10 +79,12 @@ def atlas_patch(network, layer: str, channel: int, patch: Patch, sources: Source
     return AtlasPatch(patch.value, sources.number(patch), patch.box, shown)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> bool:
     """Scan if need be, and make the page."""
-    check_ending("--output", arguments.output, ".html", ".htm")
-    make_room(arguments.output)
+    given, default, overwrite = arguments.output, Path("outputs/atlas.html"), arguments.overwrite
+    inputs = read_files(arguments) | {"--patches": arguments.patches}
+    output = checked_place("--output", given, default, inputs, overwrite)
+    check_ending("--output", output, ".html", ".htm")
     top = run_scan(arguments)
     if top.settings.k > GRID**2:
         raise ValueError(f"k {top.settings.k}: a card of the atlas has room for {GRID**2} patches")
@@ -93,14 +110,16 @@ def run(arguments: argparse.Namespace) -> None:
             count = len(top.strongest[layer].value)
             layers.append(AtlasLayer(layer, top.fields[layer], count, units))
     page = atlas_html(layers, sources.named, title=arguments.title)
-    save_atlas(arguments.output, page)
-    print(f"saved    {arguments.output}, {len(page.encode()) / 1e6:.1f} MB")
+    print(f"page     {len(page.encode()) / 1e6:.1f} MB")
+    return save_and_say(output, lambda path: save_atlas(path, page), overwrite)
 
 
 def main() -> int:
     """Run."""
-    return reported(run, parse_arguments())
+    return reported(run, parse_arguments(), INTERRUPTS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = finished(main())
+    INTERRUPTS.end()
+    sys.exit(code)

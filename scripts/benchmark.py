@@ -5,6 +5,11 @@ variation, backward to the pixels. Each program runs in a process of its own; th
 that a busy machine slows both. Saves the tables and a plot in the folder --output.
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("benchmark").install()
+
 import argparse
 import json
 import os
@@ -17,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser, peak_memory
 
-CHECKOUT = Path(__file__).absolute().parents[1]
-IMAGES = Path(__file__).parent / "images"
+CHECKOUT = Path(__file__).resolve().parents[1]
+IMAGES = Path(__file__).resolve().parent / "images"
 PROGRAMS = ("PyTorch", "scratchnet")
 # Both programs are to use all cores: these would keep PyTorch, or SciPy beside it, from that.
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser, peak_memory
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 
 
 def scan_here(folder: Path, names: list[str]) -> None:

@@ -10,6 +10,11 @@ With --step-plot, why numerical derivatives take the step h that they take: the 
 of a central difference and of a complex step, in float32 and float64, as a table and a figure.
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("check_gradients").install()
+
 import argparse
 import os
 import subprocess
@@ -20,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from command_line import Parser
+from places import checked_place
 from planted_bugs import BUGS, plant
 
 from scratchnet import VGG, load_image
@@ -145,10 +151,8 @@ def step_plot(path: Path) -> None:
 
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--step-plot {path}: wanted a name that ends in .png, .svg or .pdf")
-    if path == STEP_PLOT:
-        path.parent.mkdir(exist_ok=True)
-    elif not path.parent.is_dir():
-        raise ValueError(f"--step-plot {path}: there is no folder {path.parent}")
+    given = None if path == STEP_PLOT else path
+    path = checked_place("--step-plot", given, STEP_PLOT, {}, overwrite=False)
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     axes, grey = figure.subplots(), {"color": "0.5", "linestyle": ":", "linewidth": 1}
     print(f"{'':<29} {'best h':>6} {'error':>8}   {'theory: h':>11} {'error':>8}   at h = 1e-4")
@@ -182,7 +186,8 @@ def main() -> int:
     group.add_argument("--bug", metavar="NAME", help="plant this mistake first; 'list' names all")
     group.add_argument(
         "--step-plot", nargs="?", type=Path, const=STEP_PLOT, metavar="FILE",
-        help=f"only compare steps h, and draw the errors to a picture file (default: {STEP_PLOT})",
+        help=f"only compare steps h, and draw the errors to a picture file (default: {STEP_PLOT}, "
+        "with a number if it is there)",
     )  # fmt: skip
     arguments = parser.parse_args()
     try:

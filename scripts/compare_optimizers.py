@@ -12,6 +12,11 @@ the fine waves of ∂J/∂G, of the smoothed gradient, and of the step that woul
 start to the picture of the lowest J?
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("compare_optimizers").install()
+
 import argparse
 import sys
 from dataclasses import replace
@@ -19,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from command_line import Parser, positive
+from places import checked_place
 from scipy.fft import dctn
 from scipy.optimize import minimize
 
@@ -47,7 +53,7 @@ except ImportError as error:
     print(f"compare_optimizers: {error}; install the extra: pip install '.[viz]'", file=sys.stderr)
     sys.exit(2)
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 PAIRS = ["leuven_street+starry_night", "pagoda+flow_strokes", "cat+woodcut", "dog+stained_glass"]
 DESCENTS = {
     "step in pixels, decay": PixelDescent(momentum=0, smoothing=0),
@@ -175,6 +181,7 @@ def spectrum(x: np.ndarray, an_octave: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 def compare_spectra(network: VGG, pair: str, inits: list[str], size: int, steps: int) -> None:
     """Print and draw the spectra of the gradient, the smoothed gradient and the right step."""
+    output = checked_place("--spectrum", None, OUTPUT, {}, overwrite=False)
     shape = {"figsize": (1 + 4.2 * len(inits), 4), "layout": "constrained"}
     figure, panels = plt.subplots(1, len(inits), sharey=True, squeeze=False, **shape)
     for panel, init in zip(panels[0], inits, strict=True):
@@ -195,10 +202,9 @@ def compare_spectra(network: VGG, pair: str, inits: list[str], size: int, steps:
     figure.suptitle(pair.replace("+", ", "), fontsize="medium")
     panels[0, 0].set_ylabel("strength of the waves (root mean square)")
     panels[0, -1].legend(frameon=False)
-    OUTPUT.parent.mkdir(exist_ok=True)
-    with replacing(OUTPUT) as partial:
+    with replacing(output) as partial:
         figure.savefig(partial, dpi=120)
-    print(f"saved {OUTPUT}")
+    print(f"saved {output}")
 
 
 def draw_spectra(panel, shown: list[np.ndarray], title: str) -> None:

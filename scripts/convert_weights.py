@@ -5,6 +5,11 @@ Its ONNX file holds the 13 convolutions of the Oxford VGG-16 as (C_out, C_in, 3,
 an input in BGR minus the mean; here they become (3, 3, C_in, C_out), rounded to float16.
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("convert_weights").install()
+
 import argparse
 import hashlib
 import sys
@@ -57,7 +62,7 @@ def main() -> int:
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path(__file__).parents[1] / "weights" / "vgg16.h5",
+        default=Path(__file__).resolve().parents[1] / "weights" / "vgg16.h5",
         help="where to write (default: weights/vgg16.h5 of this checkout)",
     )
     arguments = parser.parse_args()

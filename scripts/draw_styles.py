@@ -10,6 +10,11 @@ mosaic         small square stones laid along curves, light grout between them
 ink_wash       hills in diluted ink that fade into mist, grass in dry strokes, a red seal
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("draw_styles").install()
+
 import argparse
 import sys
 from pathlib import Path
@@ -253,7 +258,7 @@ def save(picture: np.ndarray, path: Path) -> None:
 def main() -> int:
     """Draw the styles asked for."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    here = Path(__file__).parent / "images"
+    here = Path(__file__).resolve().parent / "images"
     add = parser.add_argument
     add("--output", type=Path, default=here, metavar="FOLDER", help="default: images/ beside this")
     add("--only", nargs="+", choices=list(STYLES), default=list(STYLES), metavar="NAME",

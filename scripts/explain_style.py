@@ -10,18 +10,27 @@ pictures are looked at in the size of the scan; scripts/transfer.py weighs five 
 picture's channels and their Gram matrix, before and after all positions have been shuffled.
 """
 
+# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
+
+from interrupts import Interrupts
+
+INTERRUPTS = Interrupts("explain_style")
+if __name__ == "__main__":
+    INTERRUPTS.install()
+
 import argparse
 import sys
 from math import ceil
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, positive
-from scanning import IMAGES, Pictures, add_scan_flags, check_ending, make_room, reported, run_scan
+from command_line import Parser, finished, positive
+from places import check_ending, checked_place, outputs_beside, save_and_say, save_text
+from scanning import IMAGES, Pictures, add_scan_flags, read_files, reported, run_scan
 
 from scratchnet import VGG, gram_matrix, save_image, style_target
 from scratchnet.files.images import resize_image
-from scratchnet.files.saving import replacing
+from scratchnet.files.names import expanded
 from scratchnet.pages.figures import (
     Panel,
     enlarge,
@@ -79,26 +88,23 @@ def parse_arguments() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     # fmt: off
     add = parser.add_argument
-    add("--style", type=Path, default=IMAGES / "starry_night.jpg", metavar="FILE",
+    add("--style", type=expanded, default=IMAGES / "starry_night.jpg", metavar="FILE",
         help="the style picture")
-    add("--content", type=Path, default=IMAGES / "leuven_street.jpg", metavar="FILE",
+    add("--content", type=expanded, default=IMAGES / "leuven_street.jpg", metavar="FILE",
         help="the picture whose style loss against it is taken apart")
     add("--layer", default="relu3_1", metavar="NAME", help="a ReLU, such as relu2_1")
     add("--pairs", type=positive, default=6, metavar="N", help="how many pairs to draw")
     add("--shuffle", action="store_true",
         help="only draw what shuffling all positions does to the Gram matrix; needs no scan")
-    add("--output", type=Path, default=None, metavar="FILE",
+    add("--output", type=expanded, metavar="FILE",
         help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md")
     add_scan_flags(parser, "--patches", "outputs/top_patches_LAYER.h5", without=("layers",))
     # fmt: on
     arguments = parser.parse_args()
     if not arguments.layer.startswith("relu"):
         parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
-    layer, outputs = arguments.layer, Path("outputs")
+    layer = arguments.layer
     arguments.layers = (layer,)
-    content = "" if arguments.shuffle else f"{arguments.content.stem}_"
-    name = f"{content}{arguments.style.stem}_{layer}.md"
-    arguments.output = arguments.output or outputs / name
     arguments.patches = arguments.patches.with_name(arguments.patches.name.replace("LAYER", layer))
     return arguments
 
@@ -236,29 +242,43 @@ def tables(arguments, strong: list[Pair], share, adding: list[Pair], contributio
     )
 
 
-def save_figure(arguments: argparse.Namespace, kind: str, panels: list[Panel]) -> None:
-    """Save a figure beside the tables."""
-    path = arguments.output.with_name(f"{arguments.output.stem}_{kind}.png")
-    save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
-    print(f"saved    {path}")
+def places(arguments: argparse.Namespace, kinds: tuple[str, ...]) -> tuple[Path, dict[str, Path]]:
+    """Return where the tables and the figures beside them go, checked."""
+    content = "" if arguments.shuffle else f"{arguments.content.stem}_"
+    stem = f"outputs/{content}{arguments.style.stem}_{arguments.layer}"
+    inputs = read_files(arguments) | {"--patches": arguments.patches, "--style": arguments.style}
+    if not arguments.shuffle:
+        inputs["--content"] = arguments.content
+    given, overwrite = arguments.output, arguments.overwrite
+    tables = checked_place("--output", given, Path(f"{stem}.md"), inputs, overwrite)
+    check_ending("--output", tables, ".md")
+    figures = outputs_beside(tables, [f"_{kind}.png" for kind in kinds], inputs, overwrite)
+    return tables, dict(zip(kinds, figures, strict=True))
 
 
-def run_shuffle(arguments: argparse.Namespace) -> None:
+def save_figure(place: Path, kind: str, panels: list[Panel], overwrite: bool) -> bool:
+    """Save a figure, and return whether it is where it was wanted."""
+    figure = own_scale_panels(panels, CAPTIONS[kind])
+    return save_and_say(place, lambda path: save_image(path, figure), overwrite)
+
+
+def run_shuffle(arguments: argparse.Namespace) -> bool:
     """Draw the figure of --shuffle."""
+    _, figures = places(arguments, ("shuffled",))
     size = getattr(arguments, "size", settings.ScanSettings.size)
     style = settings.working_picture(arguments.style, size, max_pixels=arguments.max_pixels)
     a, _ = VGG.load(arguments.weights).forward(style, [arguments.layer])
     panels = shuffled_panels(a[arguments.layer].astype(np.float64))
-    save_figure(arguments, "shuffled", panels)
+    whole = save_figure(figures["shuffled"], "shuffled", panels, arguments.overwrite)
     print(*(f"{panel.title}. {panel.lines[0]}" for panel in panels[1:]), sep="\n")
+    return whole
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> bool:
     """Scan if need be, measure and draw."""
-    check_ending("--output", arguments.output, ".md")
-    make_room(arguments.output)
     if arguments.shuffle:
         return run_shuffle(arguments)
+    tables_place, figures = places(arguments, ("pairs", "loss"))
     content, style = (
         settings.read_picture(path, arguments.max_pixels)
         for path in (arguments.content, arguments.style)
@@ -284,19 +304,23 @@ def run(arguments: argparse.Namespace) -> None:
     channels = Channels(top, layer, Pictures(top, arguments.images, arguments.max_pixels))
     drawn, most = (without_repeats(pairs)[: arguments.pairs] for pairs in (strong, adding))
     whole = Panel(arguments.style.stem, [], style)
-    save_figure(arguments, "pairs", [whole, *pair_panels(drawn, channels, style, a_S)])
+    panels = {"pairs": [whole, *pair_panels(drawn, channels, style, a_S)]}
     if most:
-        save_figure(arguments, "loss", loss_panels(most, channels, (content, style), (a_C, a_S), D))
+        panels["loss"] = loss_panels(most, channels, (content, style), (a_C, a_S), D)
+    overwrite = arguments.overwrite
+    saved = [save_figure(figures[kind], kind, panels[kind], overwrite) for kind in panels]
     text = tables(arguments, strong[:LISTED], share, adding[:LISTED], contributions, D)
-    with replacing(arguments.output) as path:
-        path.write_text(text + "\n", encoding="utf-8")
-    print(f"saved    {arguments.output}\n\n{text}")
+    saved.append(save_and_say(tables_place, lambda path: save_text(path, text), overwrite))
+    print(f"\n{text}")
+    return all(saved)
 
 
 def main() -> int:
     """Run."""
-    return reported(run, parse_arguments())
+    return reported(run, parse_arguments(), INTERRUPTS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = finished(main())
+    INTERRUPTS.end()
+    sys.exit(code)

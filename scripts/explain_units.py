@@ -7,17 +7,27 @@ part of a patch matters, by covering one square after the other (…_occlusion.p
 that, theoretical and effective field by layer (…_occlusion.md).
 """
 
+# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
+
+from interrupts import Interrupts
+
+INTERRUPTS = Interrupts("explain_units")
+if __name__ == "__main__":
+    INTERRUPTS.install()
+
 import argparse
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from command_line import Parser, positive
+from command_line import Parser, finished, positive
+from places import save_and_say, save_text
 from scanning import (
     Pictures,
     add_scan_flags,
     chosen_units,
+    figure_places,
     parse_with_units,
     reported,
     run_scan,
@@ -25,7 +35,6 @@ from scanning import (
 )
 
 from scratchnet import VGG, save_image
-from scratchnet.files.saving import replacing
 from scratchnet.files.weights import load_weights, random_parameters
 from scratchnet.pages.figures import (
     Panel,
@@ -170,8 +179,11 @@ def occlusion_panels(
             yield Panel(layer, [line], sheet(shown, len(shown), GAP)), row
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> bool:
     """Scan if need be, and draw."""
+    *figures, table_place = figure_places(arguments, *(f"_{kind}.png" for kind in CAPTIONS),
+                                          "_occlusion.md")  # fmt: skip
+    places = dict(zip(CAPTIONS, figures, strict=True))
     top = run_scan(arguments)
     architecture, learned = load_weights(arguments.weights)
     network, control = (
@@ -181,23 +193,23 @@ def run(arguments: argparse.Namespace) -> None:
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     units = chosen_units(top, arguments)
 
-    def save(kind: str, panels: list[Panel]) -> None:
+    def save(kind: str, panels: list[Panel]) -> bool:
         if not panels:  # no unit fires at all, or none has a patch wholly inside its picture
-            return
-        path = arguments.patches.with_name(f"{arguments.patches.stem}_{kind}.png")
-        save_image(path, own_scale_panels(panels, CAPTIONS[kind]))
-        print(f"saved    {path}")
+            return True
+        figure = own_scale_panels(panels, CAPTIONS[kind])
+        place = places[kind]
+        return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
-    save("deconvnet", list(deconvnet_panels(top, network, units, pictures)))
+    whole = save("deconvnet", list(deconvnet_panels(top, network, units, pictures)))
     first = [
         Example(layer, channels[0], top.patches(layer, channels[0])[0])
         for layer, channels in units.items()
         if channels and top.patches(layer, channels[0])
     ]
-    save("control", list(control_panels(network, control, first, pictures)))
+    whole &= save("control", list(control_panels(network, control, first, pictures)))
     asked, count = arguments.units, arguments.occluded
     measured = list(occlusion_panels(top, network, pictures, asked, count))
-    save("occlusion", [panel for panel, _ in measured])
+    whole &= save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(
         [
             "| layer | theoretical field | units | covered | 90 % of the response lie in (range) "
@@ -206,15 +218,17 @@ def run(arguments: argparse.Namespace) -> None:
             *(row for _, row in measured),
         ]
     )
-    with replacing(arguments.patches.with_name(f"{arguments.patches.stem}_occlusion.md")) as path:
-        path.write_text(table + "\n", encoding="utf-8")
+    whole &= save_and_say(table_place, lambda path: save_text(path, table), arguments.overwrite)
     print(table)
+    return whole
 
 
 def main() -> int:
     """Run."""
-    return reported(run, parse_arguments())
+    return reported(run, parse_arguments(), INTERRUPTS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = finished(main())
+    INTERRUPTS.end()
+    sys.exit(code)

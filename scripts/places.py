@@ -5,6 +5,7 @@ another one.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
@@ -43,6 +44,20 @@ def same_file(a: Path, b: Path) -> bool:
     )
 
 
+def make_outputs(path: Path) -> None:
+    """Make the folder outputs/, if that is where a file goes."""
+    if path.parent == Path("outputs"):
+        if os.path.lexists("outputs") and not Path("outputs").is_dir():
+            raise ValueError("outputs: is a file, wanted a folder; name another place")
+        path.parent.mkdir(exist_ok=True)
+
+
+def check_ending(flag: str, path: Path, *endings: str) -> None:
+    """Raise ValueError unless a file to write has one of the endings."""
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"{flag} {path}: wanted a name that ends in {' or '.join(endings)}")
+
+
 def check_output(flag: str, path: Path, inputs: Mapping[str, Path], overwrite: bool) -> None:
     """Raise ValueError unless a file can be saved under this name.
 
@@ -76,6 +91,44 @@ def check_output(flag: str, path: Path, inputs: Mapping[str, Path], overwrite: b
         raise ValueError(f"{shown}: can't be written ({error.strerror or error})") from None
 
 
+def checked_place(
+    flag: str, given: Path | None, default: Path, inputs: Mapping[str, Path], overwrite: bool
+) -> Path:
+    """Return where a result goes, checked: where it was asked for, or by default, numbered."""
+    path = given or (default if overwrite else numbered(default))
+    make_outputs(path)
+    check_output(flag, path, inputs, overwrite)
+    return path
+
+
+def outputs_beside(
+    path: Path, ends: Iterable[str], inputs: Mapping[str, Path], overwrite: bool
+) -> list[Path]:
+    """Return the files that are to go beside another, checked; numbered if one is there already.
+
+    For a.h5 and "_x.png" that is a_x.png, or a-2_x.png, …; with ``overwrite``, a_x.png anyway.
+    """
+    ends = list(ends)
+    for n in count(1):
+        stem = f"{path.stem}-{n}" if n > 1 else path.stem
+        files = [path.with_name(stem + end) for end in ends]
+        if overwrite or not any(map(os.path.lexists, files)):
+            break
+    for file in files:
+        check_output("output", file, inputs, overwrite)
+    return files
+
+
+def save_and_say(path: Path, save: Callable[[Path], None], overwrite: bool) -> bool:
+    """Save as `save_somewhere` does, and say where; return whether it is where it was wanted."""
+    place, trouble = save_somewhere(path, save, overwrite)
+    if trouble:
+        print(trouble + (f"; saved {place} instead" if place else ""), file=sys.stderr)
+    else:
+        print(f"saved    {place}")
+    return not trouble
+
+
 def save_somewhere(
     path: Path, save: Callable[[Path], None], overwrite: bool
 ) -> tuple[Path | None, str]:
@@ -101,3 +154,9 @@ def save_somewhere(
             reason = getattr(error, "strerror", None) or error or type(error).__name__
             trouble = trouble or printable(f"{path}: not saved ({reason})")
     return None, trouble
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text and a last line's end; an old file stays whole if that fails."""
+    with replacing(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")

@@ -1,25 +1,22 @@
-"""What the scripts about units share: the flags of a scan, and who carries it out."""
+"""What the scripts about units share: the flags of a scan, its pictures, and what is said."""
 
 import argparse
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import replace
 from functools import lru_cache, partial
-from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
-from command_line import available_memory, positive
+from command_line import positive
 from draw_styles import STYLES
+from interrupts import Interrupts
+from places import check_ending, check_output, make_outputs, outputs_beside
+from scan_workers import TLS, affordable_workers, tls_files, workers
 
-from scratchnet.fast.workspace import available_cores
 from scratchnet.files.images import MAX_PIXELS, find_pictures
+from scratchnet.files.names import expanded
 from scratchnet.units.scan.patches import Patch, TopPatches, load_settings
 from scratchnet.units.scan.run import ScanProgress, saved_scan, scan
 from scratchnet.units.scan.settings import ScanSettings
@@ -33,20 +30,13 @@ except ImportError as error:
           file=sys.stderr)  # fmt: skip
     sys.exit(2)
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 PAINTINGS = {
     "cafe_terrace", "church_at_auvers", "harvest", "night_cafe", "road_to_tarascon", "starry_night",
 }  # fmt: skip
 NOT_PHOTOGRAPHS = {*STYLES, *PAINTINGS}  # among them
 DEFAULT = ScanSettings()
 UNITS_PER_LAYER = 9
-WORKER = 7e8  # bytes that a worker takes
-MOST_WORKERS = 256
-TLS = {
-    "tls-ca-file": "certificate of who signed the cluster's certificates",
-    "tls-cert": "certificate that this program shows to the cluster",
-    "tls-key": "its private key",
-}
 
 
 def unit_choice(text: str) -> tuple[str, list[int]]:
@@ -92,7 +82,7 @@ def add_scan_flags(
     """
     # fmt: off
     add = parser.add_argument
-    add("--images", type=Path, default=IMAGES, metavar="FOLDER",
+    add("--images", type=expanded, default=IMAGES, metavar="FOLDER",
         help="pictures, at any depth; of the embedded folder only its photographs are used")
     for name, (kind, metavar, text) in SETTINGS.items():
         if name not in without:
@@ -101,7 +91,7 @@ def add_scan_flags(
             # left out if it is not given: a file of patches has settings of its own
             add(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS,
                 metavar=metavar, help=f"{text} (default: as in the file of patches, or {shown})")
-    add("--weights", type=Path, default=None, metavar="FILE",
+    add("--weights", type=expanded, default=None, metavar="FILE",
         help="a weight file; None: the embedded VGG-16")
     add("--workers", type=positive, default=affordable_workers(), metavar="N",
         help="processes, of one thread and about 0.7 GB each")
@@ -109,18 +99,15 @@ def add_scan_flags(
         help="of a Dask cluster that does the work instead, such as tls://HOST:8786: who reaches "
         "it runs code there; encrypted with the following three, as for Dask's own commands")
     for name, text in TLS.items():
-        add(f"--{name}", type=Path, metavar="FILE", help=f"{text} (PEM)")
+        add(f"--{name}", type=expanded, metavar="FILE", help=f"{text} (PEM)")
     add("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N",
         help="larger picture files are skipped")
     add("--strict", action="store_true", help="stop at a picture that can't be read")
-    add(flag, dest="patches", type=Path, default=default, metavar="FILE",
+    add(flag, dest="patches", type=expanded, default=default, metavar="FILE",
         help="the file of patches (HDF5): read if it is there, and otherwise made")
+    add("--overwrite", action="store_true",
+        help="replace figures that are there; otherwise new ones get a number")
     # fmt: on
-
-
-def affordable_workers() -> int:
-    """Return one worker a core, or as many as there is memory for."""
-    return max(1, int(min(available_cores(), MOST_WORKERS, available_memory() // WORKER)))
 
 
 def settings_of(arguments: argparse.Namespace) -> ScanSettings:
@@ -182,112 +169,6 @@ def pictures_in(folder: Path, strict: bool = False) -> list[str]:
     return found
 
 
-@contextmanager
-def workers(arguments: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
-    """Yield the executor asked for, and how many workers it has."""
-    if arguments.scheduler:
-        try:
-            from distributed import Client, KilledWorker
-        except ImportError as error:
-            raise ValueError(f"--scheduler: {error}; install: pip install '.[cluster]'") from None
-        encrypted = security(arguments)
-        try:
-            client = Client(arguments.scheduler, timeout="20s", security=encrypted)
-        except TypeError:  # neither flags nor Dask's own settings name certificates
-            raise ValueError(
-                f"--scheduler {arguments.scheduler}: wanted --{', --'.join(TLS)} as well"
-            ) from None
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"--scheduler {arguments.scheduler}: {reason}") from None
-        with client:
-            try:
-                # enough for workers that come later, too
-                yield client.get_executor(), max(32, sum(client.ncores().values()))
-            except KilledWorker as error:
-                raise BrokenExecutor(str(error)) from None
-        return
-    if any(tls_files(arguments).values()):
-        raise ValueError("--tls-…: wanted a --scheduler as well")
-    if arguments.workers > MOST_WORKERS:
-        raise ValueError(f"--workers: got {arguments.workers}, wanted 1 to {MOST_WORKERS}")
-    pool = Processes(arguments.workers)
-    try:
-        yield pool, arguments.workers
-    finally:
-        # A second Ctrl-C must not interrupt this, or it would never end.
-        with ctrl_c_ignored():
-            pool.shutdown(cancel_futures=True)
-
-
-def tls_files(arguments: argparse.Namespace) -> dict[str, Path | None]:
-    """Return the files of certificates, by their flags' names."""
-    return {name: getattr(arguments, name.replace("-", "_")) for name in TLS}
-
-
-def security(arguments: argparse.Namespace):
-    """Return Dask's settings for an encrypted connection; None leaves them to Dask's own files."""
-    from distributed.security import Security
-
-    files = tls_files(arguments)
-    if not any(files.values()):
-        return None
-    for name, file in files.items():
-        if file is None:
-            raise ValueError(f"wanted all of --{', --'.join(TLS)}, got no --{name}")
-        if not file.is_file():
-            raise ValueError(f"--{name} {file}: no such file")
-    ca, cert, key = map(str, files.values())
-    return Security(
-        tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True
-    )
-
-
-class Processes(ProcessPoolExecutor):
-    """Processes that leave Ctrl-C to the one that saves; each is started when there is a task."""
-
-    def __init__(self, count: int):
-        super().__init__(count, multiprocessing.get_context("spawn"), start_worker)
-        self.not_started = count
-
-    def submit(self, *task):
-        """Hand out a task; the first ones start a process each.
-
-        Before it comes to `start_worker`, a process ignores Ctrl-C if its parent did.
-        """
-        if not self.not_started:
-            return super().submit(*task)
-        self.not_started -= 1
-        try:
-            with ctrl_c_ignored():
-                return super().submit(*task)
-        except BrokenExecutor:
-            raise
-        except (OSError, RuntimeError) as error:
-            raise BrokenExecutor(f"no more processes are granted: {error}") from None
-
-
-@contextmanager
-def ctrl_c_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def start_worker() -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it is gone, whatever way."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        connection.wait([multiprocessing.parent_process().sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 class Pictures:
     """The pictures of a scan; those used last are kept."""
 
@@ -321,34 +202,36 @@ class Bar:
             self.bar.close()
 
 
-def make_room(output: Path) -> None:
-    """Make the folder outputs/ if that is where a file goes; any other must be there."""
-    if output.parent == Path("outputs"):
-        output.parent.mkdir(exist_ok=True)
-    elif not output.parent.is_dir():
-        raise ValueError(f"{output}: there is no folder {output.parent}")
-    if output.is_dir():
-        raise ValueError(f"{output}: is a folder; wanted the name of a file")
-    if not os.access(output.parent, os.W_OK):
-        raise ValueError(f"{output}: the folder {output.parent} can't be written to")
+def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the files that a scan reads besides its pictures, by the flags that name them."""
+    files = {f"--{name}": file for name, file in tls_files(arguments).items()}
+    files["--weights"] = arguments.weights
+    return {flag: file for flag, file in files.items() if file is not None}
 
 
-def check_ending(flag: str, output: Path, *endings: str) -> None:
-    """Raise ValueError unless a file to write has one of the endings: it may replace another."""
-    if output.suffix.lower() not in endings:
-        raise ValueError(f"{flag} {output}: wanted a name that ends in {' or '.join(endings)}")
+def check_patches(arguments: argparse.Namespace) -> None:
+    """Raise ValueError unless the file of patches can be where it should."""
+    patches = arguments.patches
+    check_ending("file of patches", patches, ".h5", ".hdf5")
+    if patches.absolute().is_relative_to(arguments.images.absolute()):
+        raise ValueError(
+            f"{patches}: lies in the folder of pictures, and a figure beside it would be "
+            "taken for one more; choose another place"
+        )
+    make_outputs(patches)
+    check_output("file of patches", patches, read_files(arguments), overwrite=True)
+
+
+def figure_places(arguments: argparse.Namespace, *ends: str) -> list[Path]:
+    """Return where figures go, beside the file of patches: numbered if one of them is there."""
+    check_patches(arguments)
+    return outputs_beside(arguments.patches, ends, read_files(arguments), arguments.overwrite)
 
 
 def run_scan(arguments: argparse.Namespace) -> TopPatches:
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
-    check_ending("file of patches", arguments.patches, ".h5", ".hdf5")
-    if arguments.patches.absolute().is_relative_to(arguments.images.absolute()):
-        raise ValueError(
-            f"{arguments.patches}: lies in the folder of pictures, and a figure beside it would be "
-            "taken for one more; choose another place"
-        )
+    check_patches(arguments)
     found = pictures_in(arguments.images, arguments.strict)
-    make_room(arguments.patches)
     settings = settings_of(arguments)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     check_units(getattr(arguments, "units", {}), settings, weights)
@@ -363,13 +246,17 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
     return top
 
 
-def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
-    """Run; a mistake gives one line and exit code 2, and what was scanned is not lost."""
-    name = Path(sys.argv[0]).stem
-    # SIGTERM is treated like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def reported(
+    run: Callable[[argparse.Namespace], bool], arguments: argparse.Namespace, interrupts: Interrupts
+) -> int:
+    """Run, and return the exit code; ``run`` says whether all is where it was wanted.
+
+    A mistake gives one line, and what was scanned is not lost.
+    """
+    name = interrupts.name
     try:
-        run(arguments)
+        interrupts.begin()
+        return 0 if run(arguments) else 1
     except (OSError, ValueError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
@@ -382,5 +269,4 @@ def reported(run: Callable[[argparse.Namespace], None], arguments: argparse.Name
         return 1
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; the same command goes on where it was", file=sys.stderr)
-        return 130
-    return 0
+        return 128 + (interrupts.received or 2)

@@ -12,6 +12,11 @@ the sum: 1 where a term pulls the way that the sum does, below 0 where it is out
 table has the cosine with the content term as well.
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("show_gradient").install()
+
 import argparse
 import sys
 from pathlib import Path
@@ -19,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import Parser, positive, whole
-from scanning import check_ending, make_room
+from places import check_ending, checked_place
 
 from scratchnet import (
     LBFGS,
@@ -32,6 +37,7 @@ from scratchnet import (
     load_image,
 )
 from scratchnet.files.images import fit, resize_image
+from scratchnet.files.names import expanded
 from scratchnet.files.saving import replacing
 from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
 from scratchnet.style.transfer import descend
@@ -43,7 +49,7 @@ except ImportError as error:
     print(f"show_gradient: {error}; install the extra: pip install '.[viz]'", file=sys.stderr)
     sys.exit(2)
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 GREY = 127.5
 REACH = 3  # root mean squares of a row's strongest gradient from grey to white
 PANEL = 1.6  # inches
@@ -65,9 +71,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     # fmt: off
-    add("--content", type=Path, default=IMAGES / "leuven_street.jpg", metavar="FILE",
+    add("--content", type=expanded, default=IMAGES / "leuven_street.jpg", metavar="FILE",
         help="the picture that says what is seen")
-    add("--style", type=Path, default=IMAGES / "starry_night.jpg", metavar="FILE",
+    add("--style", type=expanded, default=IMAGES / "starry_night.jpg", metavar="FILE",
         help="the picture that says how it is painted")
     add("--init", choices=("content", "random"), default="content",
         help="what G starts as: the content image, or noise")
@@ -77,8 +83,10 @@ def parse_arguments() -> argparse.Namespace:
         help="long side of both pictures; smaller ones stay so")
     add("--each-scale", action="store_true",
         help="scale each panel by itself: shows the weak terms, too")
-    add("--output", type=Path, default=Path("outputs/gradient_terms.png"), metavar="FILE",
-        help="the figure: .png, .jpg or .pdf")
+    add("--output", type=expanded, metavar="FILE",
+        help="the figure: .png, .jpg or .pdf; None: outputs/gradient_terms.png, with a number if "
+        "that is there")
+    add("--overwrite", action="store_true", help="replace a file that is there")
     # fmt: on
     return parser.parse_args()
 
@@ -172,8 +180,10 @@ def draw(rows: list[Row], each_scale: bool, path: Path) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, measure, print and draw."""
-    check_ending("--output", arguments.output, ".png", ".jpg", ".pdf")
-    make_room(arguments.output)
+    given, default = arguments.output, Path("outputs/gradient_terms.png")
+    inputs = {"--content": arguments.content, "--style": arguments.style}
+    output = checked_place("--output", given, default, inputs, arguments.overwrite)
+    check_ending("--output", output, ".png", ".jpg", ".pdf")
     content, style = (
         resize_image(image, fit(image.shape, min(arguments.image_size, max(image.shape))))
         for image in map(load_image, (arguments.content, arguments.style))
@@ -183,8 +193,8 @@ def run(arguments: argparse.Namespace) -> None:
         G = np.random.default_rng(0).uniform(0, 255, content.shape).astype(content.dtype)
     rows = measure(single_terms(content, style), G, set(arguments.steps))
     print_table(rows)
-    draw(rows, arguments.each_scale, arguments.output)
-    print(f"saved {arguments.output}")
+    draw(rows, arguments.each_scale, output)
+    print(f"saved {output}")
 
 
 def main() -> int:

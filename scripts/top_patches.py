@@ -3,15 +3,34 @@
 Without arguments: the photographs that come with scratchnet, layers 1 to 5. Saves the patches
 (--output, an HDF5 file), the figure of nine units a layer with their nine patches (….png), and
 what one unit of each layer sees of a picture (…_fields.png). A scan that was stopped goes on
-where it was when the same command is given again; a finished one is only drawn anew.
+where it was when the same command is given again; a finished one is only drawn anew, into figures
+with a number where there are some already.
 """
+
+# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
+
+from interrupts import Interrupts
+
+INTERRUPTS = Interrupts("top_patches")
+if __name__ == "__main__":
+    INTERRUPTS.install()
 
 import argparse
 import re
 import sys
+from pathlib import Path
 
-from command_line import Parser
-from scanning import Pictures, add_scan_flags, chosen_units, parse_with_units, reported, run_scan
+from command_line import Parser, finished
+from places import save_and_say
+from scanning import (
+    Pictures,
+    add_scan_flags,
+    chosen_units,
+    figure_places,
+    parse_with_units,
+    reported,
+    run_scan,
+)
 
 from scratchnet import save_image
 from scratchnet.pages.figures import (
@@ -55,31 +74,34 @@ def panel(top: TopPatches, title: str, layer: str, channels: list[int], pictures
     return Panel(title, lines, unit_panel(units, k, side))
 
 
-def draw_units(top: TopPatches, arguments: argparse.Namespace, pictures: Pictures) -> None:
+def draw_units(
+    top: TopPatches, arguments: argparse.Namespace, pictures: Pictures, place: Path
+) -> bool:
     """Draw the panels of all layers."""
     panels = [
         panel(top, titled(layer), layer, channels, pictures)
         for layer, channels in chosen_units(top, arguments).items()
         if channels
     ]
-    if panels:
-        figure = arguments.patches.with_suffix(".png")
-        save_image(figure, growing_panels(panels, CAPTION))
-        print(f"saved    {figure}")
+    if not panels:
+        return True
+    figure = growing_panels(panels, CAPTION)
+    return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
 
-def draw_fields(top: TopPatches, arguments: argparse.Namespace, pictures: Pictures) -> None:
+def draw_fields(
+    top: TopPatches, arguments: argparse.Namespace, pictures: Pictures, place: Path
+) -> bool:
     """Draw what a unit of each layer sees, on the strongest patch of the deepest."""
     layers = sorted(top.fields, key=lambda layer: -top.fields[layer].size)
     strongest = top.strongest_channels(layers[0], 1)
     if not strongest:
-        return
+        return True
     patch = top.patches(layers[0], strongest[0])[0]
     middle = [top.fields[layers[0]].middle(part) for part in patch.position]
     fields = {layer: top.fields[layer] for layer in layers}
-    figure = arguments.patches.with_name(f"{arguments.patches.stem}_fields.png")
-    save_image(figure, fields_on_picture(pictures(patch), fields, middle))
-    print(f"saved    {figure}")
+    figure = fields_on_picture(pictures(patch), fields, middle)
+    return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
 
 def summary(top: TopPatches) -> str:
@@ -94,22 +116,25 @@ def summary(top: TopPatches) -> str:
     return "\n".join(lines)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> bool:
     """Scan and draw."""
+    units, fields = figure_places(arguments, ".png", "_fields.png")
     top = run_scan(arguments)
     print(f"patches  {arguments.patches}, from {len(top.names) - len(top.unreadable)} pictures")
     if top.unreadable:
         print(f"skipped  {len(top.unreadable)} that could not be read or used")
     print(summary(top))
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
-    draw_units(top, arguments, pictures)
-    draw_fields(top, arguments, pictures)
+    drawn = draw_units(top, arguments, pictures, units)
+    return draw_fields(top, arguments, pictures, fields) and drawn
 
 
 def main() -> int:
     """Run."""
-    return reported(run, parse_arguments())
+    return reported(run, parse_arguments(), INTERRUPTS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = finished(main())
+    INTERRUPTS.end()
+    sys.exit(code)

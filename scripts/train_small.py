@@ -9,6 +9,11 @@ Prints how many of those patches it gets right, and saves one figure: how the lo
 accuracy rises, the kernels of the first layer before and after, and patches with its answers.
 """
 
+from interrupts import Interrupts
+
+if __name__ == "__main__":
+    Interrupts("train_small").install()
+
 import argparse
 import sys
 from pathlib import Path
@@ -16,9 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import Parser, positive
-from scanning import check_ending, make_room
+from places import check_ending, checked_place
 
 from scratchnet import Network, load_image
+from scratchnet.files.names import expanded
 from scratchnet.files.saving import replacing
 from scratchnet.training import evaluate, predict, small_network, split, tiles, train
 
@@ -30,7 +36,7 @@ except ImportError as error:
     print(f"train_small: {error}; install the extra: pip install '.[viz]'", file=sys.stderr)
     sys.exit(2)
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 # Textures that fill their pictures from edge to edge: both parts of a picture have them.
 CLASSES = (
     "bricks", "brook", "flow_strokes", "ink_wash",
@@ -185,15 +191,19 @@ def parse_arguments() -> argparse.Namespace:
         help="steps of training, with 16 patches each (default: 2000, about a minute)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N",
         help="of the first kernels and of the patches drawn (default: 0)")  # fmt: skip
-    add("--output", type=Path, default=Path("outputs/train_small.png"), metavar="FILE",
-        help="the figure: .png, .jpg or .pdf (default: outputs/train_small.png)")  # fmt: skip
+    add("--output", type=expanded, metavar="FILE",
+        help="the figure: .png, .jpg or .pdf (default: outputs/train_small.png, with a number if "
+        "it is there)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace a file that is there")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, print and draw."""
-    check_ending("--output", arguments.output, ".png", ".jpg", ".pdf")
-    make_room(arguments.output)
+    given, default = arguments.output, Path("outputs/train_small.png")
+    inputs = {}
+    output = checked_place("--output", given, default, inputs, arguments.overwrite)
+    check_ending("--output", output, ".png", ".jpg", ".pdf")
     if arguments.seed < 0:
         raise ValueError(f"--seed {arguments.seed}: wanted 0 or more")
     rng = np.random.default_rng(arguments.seed)
@@ -205,8 +215,8 @@ def run(arguments: argparse.Namespace) -> None:
     scores = predict(network, held_out.patches)
     print_accuracies(network, curves, held_out, scores, rng)
     kernels = [one.layers[0].kernel for one in (untrained, network)]
-    draw(curves, kernels, held_out, scores, arguments.output)
-    print(f"saved {arguments.output}")
+    draw(curves, kernels, held_out, scores, output)
+    print(f"saved {output}")
 
 
 def main() -> int:

@@ -532,3 +532,13 @@ def test_outside_the_picture_is_the_mean_colour_and_nothing_is_stretched(reader)
             shown = pixels[int(row / scale), int(col / scale)]
             assert np.abs(shown - expected[row, col]).max() < 12
     assert np.abs(expected[20, 20] - MEAN).max() < 1
+
+
+def test_noise_fits_in_the_page():
+    """Pillow's buffer for JPEG does not hold noise, if it is to hold the whole file."""
+    noise = np.random.default_rng(0).uniform(0, 255, (288, 288, 3))
+    field = ReceptiveField(5, 1, -2)
+    patch = AtlasPatch(1.0, 0, (0, 0, 5, 5), noise[:96, :96])
+    layers = [AtlasLayer("relu1_2", field, 64, [AtlasUnit(0, [patch] * 9)])]
+    page = atlas_html(layers, [("noise.png", noise)])
+    assert len(page) > 150_000

@@ -213,7 +213,8 @@ def _data_uri(image: np.ndarray, quality: int | None) -> str:
         Image.fromarray(pixels).save(file, "PNG", optimize=True)
         kind = "png"
     else:
-        # Colour at full resolution: patches of five pixels are shown much enlarged.
-        Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
+        # Colour at full resolution: patches of five pixels are shown much enlarged. Not with
+        # `optimize`: Pillow then wants the whole file in a buffer that noise does not fit in.
+        Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=0)
         kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
