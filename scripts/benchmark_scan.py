@@ -97,17 +97,20 @@ def measure(what: str, folder: Path, count: int, *options: str) -> list[float]:
 
 
 def pictures(folder: Path, count: int) -> tuple[Path, list[str]]:
-    """Return a folder with so many pictures: the first ones, or links to them over and over."""
+    """Return a folder with so many pictures: the first ones, or those over and over.
+
+    What follows a picture's end makes each file another one: copies would count once.
+    """
     from scratchnet.files.images import find_pictures
 
     found = find_pictures(folder)
     if count <= len(found):
         return folder, found[:count]
-    links = Path(tempfile.mkdtemp(prefix="scan-"))
+    many = Path(tempfile.mkdtemp(prefix="scan-"))
     for n in range(count):
-        source = (folder / found[n % len(found)]).resolve()
-        (links / f"{n:06}{source.suffix}").symlink_to(source)
-    return links, find_pictures(links)
+        source = folder / found[n % len(found)]
+        (many / f"{n:06}{source.suffix}").write_bytes(source.read_bytes() + b"%d" % n)
+    return many, find_pictures(many)
 
 
 def work(arguments: argparse.Namespace) -> None:

@@ -233,7 +233,7 @@ def test_results_that_come_together_are_taken_in_the_order_of_the_tasks(tmp_path
             return future
 
     for n in range(32):  # eight tasks, all done before the first is looked at
-        (tmp_path / f"{n:02}.png").write_text("no picture")
+        (tmp_path / f"{n:02}.png").write_text(f"no picture {n}")
     seen = []
     names = find_pictures(tmp_path)
     scan(tmp_path, names, SETTINGS, tmp_path / "p.h5", executor=AllAtOnce(), ahead=8,
@@ -241,6 +241,31 @@ def test_results_that_come_together_are_taken_in_the_order_of_the_tasks(tmp_path
     assert [text.split(":")[0] for text in seen] == [str(tmp_path / name) for name in names]
     with pytest.raises(ValueError, match=r"00\.png: not a picture"):
         scan(tmp_path, names, SETTINGS, tmp_path / "strict.h5", executor=AllAtOnce(), strict=True)
+
+
+def test_copies_of_a_picture_count_once(tmp_path, rng):
+    """Three copies would fill the places of a unit with one patch."""
+    pictures = rng.uniform(0, 255, (3, 40, 40, 3))
+    for where in ("alone", "copied"):
+        (tmp_path / where).mkdir()
+        for n, picture in enumerate(pictures):
+            save_image(tmp_path / where / f"{n}.png", picture)
+    for name in ("x.png", "y.png"):
+        save_image(tmp_path / "copied" / name, pictures[0])
+    seen, tops = [], []
+    for where in ("alone", "copied"):
+        folder = tmp_path / where
+        tops.append(
+            scan(folder, find_pictures(folder), SETTINGS, tmp_path / f"{where}.h5",
+                 callback=lambda progress: seen.extend(progress.skipped))
+        )  # fmt: skip
+    assert [text.split("copied/")[1] for text in seen] == [
+        "x.png: is 0.png once more", "y.png: is 0.png once more",
+    ]  # fmt: skip
+    assert tops[1].unreadable == ["x.png", "y.png"]
+    for layer, strongest in tops[0].strongest.items():
+        np.testing.assert_array_equal(strongest.value, tops[1].strongest[layer].value)
+        np.testing.assert_array_equal(strongest.picture, tops[1].strongest[layer].picture)
 
 
 def test_finding_pictures(tmp_path):

@@ -107,8 +107,9 @@ def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, me
 def long_scan(tmp_path):
     """Return a function that starts a scan and waits for its middle, and one that finishes it."""
     (tmp_path / "mine").mkdir()
-    for n in range(400):
-        (tmp_path / "mine" / f"{n:03}.jpg").symlink_to(IMAGES / "cat.jpg")
+    cat = (IMAGES / "cat.jpg").read_bytes()
+    for n in range(400):  # what follows the picture's end makes each file another one
+        (tmp_path / "mine" / f"{n:03}.jpg").write_bytes(cat + b"%d" % n)
     command = [
         sys.executable, str(ROOT / "scripts" / "top_patches.py"), "--images", "mine",
         "--size", "64", "--layers", "relu1_1", "--output", "p.h5", "--workers", "2",
@@ -164,8 +165,8 @@ def test_workers_end_with_the_process_that_started_them(long_scan):
 
 def test_a_picture_that_was_mended_is_looked_at_again(run, tmp_path):
     (tmp_path / "mine").mkdir()
-    for name in ("a.jpg", "b.jpg"):
-        (tmp_path / "mine" / name).write_bytes((IMAGES / "cat.jpg").read_bytes()[:3000])
+    for name, end in (("a.jpg", 3000), ("b.jpg", 3001)):
+        (tmp_path / "mine" / name).write_bytes((IMAGES / "cat.jpg").read_bytes()[:end])
     save_image(tmp_path / "mine" / "c.png", load_image(IMAGES / "dog.jpg"))
     flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--output", "p.h5"]
     assert "from 1 pictures" in run("top_patches", *flags)[1]

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -41,12 +41,32 @@ SAVE_EVERY = 30  # seconds
 class ScanProgress(NamedTuple):
     """What a callback sees: how many pictures are done, of how many, and what was skipped now.
 
-    ``skipped`` are the reasons why pictures were not readable, each naming its file.
+    ``skipped`` says which pictures were not readable, or are copies, and why.
     """
 
     done: int
     total: int
     skipped: list[str]
+
+
+def copies(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the pictures whose file is there once more, byte for byte: copy → the first by name.
+
+    Only files of equal size are read.
+    """
+    by_size: dict[int, list[str]] = {}
+    for name in sorted(set(names)):
+        with suppress(OSError):
+            if (folder / name).is_file():
+                by_size.setdefault((folder / name).stat().st_size, []).append(name)
+    found, originals = {}, {}
+    for alike in (group for group in by_size.values() if len(group) > 1):
+        for name in alike:
+            with suppress(OSError):  # what can't be read is said when its turn comes
+                first = originals.setdefault(file_hash(folder / name), name)
+                if first != name:
+                    found[name] = first
+    return found
 
 
 def _begin(
@@ -180,7 +200,8 @@ def scan(
     ----------
     folder : path
     names : sequence of str
-        The pictures' paths within it, in any order: `find_pictures`, or some of them.
+        The pictures' paths within it, in any order: `find_pictures`, or some of them. A file that
+        is there several times counts once, so that copies don't fill a unit's places.
     settings : ScanSettings
     output : path
         The file to write. If it holds this very scan already, nothing is left to do; if
@@ -219,7 +240,11 @@ def scan(
         raise ValueError(f"{output}: there is no folder {output.parent}")
     top = _go_on(_begin(names, settings, weights, threads), folder, output)
     callback = callback or (lambda progress: None)
-    callback(ScanProgress(int(top.scanned.sum()), len(top.names), []))
+    same = copies(folder, top.names)
+    for number in (top.names.index(name) for name in same):
+        top.sizes[number] = UNREADABLE
+    twice = [f"{folder / name}: is {first} once more" for name, first in sorted(same.items())]
+    callback(ScanProgress(int(top.scanned.sum()), len(top.names), twice))
     if output.exists() and top.scanned.all():
         partial.unlink(missing_ok=True)
         return top
