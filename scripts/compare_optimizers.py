@@ -40,8 +40,9 @@ from scratchnet import (
 )
 from scratchnet.files.images import fit, resize_image
 from scratchnet.files.saving import replacing
+from scratchnet.style.course import TransferResult
+from scratchnet.style.levels import coarse_to_fine_sizes
 from scratchnet.style.optimizers import frequencies, in_pixels, smooth
-from scratchnet.style.transfer import TransferResult, coarse_to_fine_sizes
 
 try:
     import matplotlib

@@ -34,8 +34,8 @@ from scratchnet.files.images import image_format, resize_image
 from scratchnet.files.names import expanded
 from scratchnet.style.course import TransferInterrupted, TransferResult
 from scratchnet.style.layers import CONTENT_LAYERS
+from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
 from scratchnet.style.objective import LayerGradients
-from scratchnet.style.transfer import coarse_to_fine_sizes, steps_of
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -27,6 +27,7 @@ WITHOUT = {
     "network/layer.py": "a contract: the layers compute it",
     "style/checkpoint.py": "a file's format",
     "style/course.py": "rules for when to stop",
+    "style/transfer.py": "a loop",
     "checks/catalogue.py": "a list of checks: `numerical` and the layers compute them",
 }
 INTRODUCTIONS = "__init__.py"  # of a chapter: no line of code in them

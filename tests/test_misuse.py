@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from scratchnet import VGG, Content, FastNetwork, Style, Workspace, save_image
+from scratchnet import VGG, Content, FastNetwork, Style, Workspace, save_image, style_transfer
 from scratchnet.fast import predicted_memory
 
 NAMES = r"got the layers {}, wanted a list of names, such as \['relu4_2'\]"
@@ -140,3 +140,18 @@ def test_workers_that_are_not_to_be_had(run, photos, flags, message):
         pytest.importorskip("distributed", reason="distributed is not installed (extra 'cluster')")
     code, _, error = run("top_patches", "--images", photos, *SMALL, *flags)
     assert (code, error) == (2, f"top_patches: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"network": "vgg16"}, "network: got 'vgg16', wanted a Network, such as VGG.load"),
+        ({"optimizer": "lbfgs"}, "optimizer: got 'lbfgs', wanted an optimizer, such as LBFGS"),
+        ({"terms": ["content"]}, r"terms: got \['content'\], wanted a list of terms"),
+        ({"callback": 3}, "callback: got 3, wanted a function"),
+    ],
+)
+def test_a_name_where_an_object_is_wanted(argument, message):
+    picture = np.full((32, 32, 3), 90.0)
+    with pytest.raises(TypeError, match=message):
+        style_transfer(picture, picture, **argument)

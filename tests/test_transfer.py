@@ -8,7 +8,7 @@ from conftest import make_objective, make_tiny_network
 
 from scratchnet import GradientDescent, PixelDescent, style_transfer
 from scratchnet.files import resize_image
-from scratchnet.style.transfer import coarse_to_fine_sizes, enlarged
+from scratchnet.style.levels import coarse_to_fine_sizes, enlarged
 
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
 

@@ -10,7 +10,7 @@ From the notes, with C the content, S the style and G the generated image::
 Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is style),
 `layers` (which layers they look at), `terms` (their weights; and how to add a term of one's own),
 `objective` (their sum, and ∂J/∂G through the network), `optimizers` and `lbfgs` (how G is changed),
-`transfer` (the loop, from coarse to fine), `course` (what it has seen, and when it stops),
+`levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it stops),
 `checkpoint` (how it goes on after it was stopped). Whoever brings weights from another program
 reads `conventions`.
 """

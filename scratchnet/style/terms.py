@@ -246,8 +246,10 @@ def gatys_terms(
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite.
+        For a weight that is negative or not finite, or weights that are all 0.
     """
+    if not (content_weight or style_weight or tv_weight):
+        raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     return [
         Content(content, content_layers, content_weight),
         Style(style, style_layers, style_weight),

@@ -1,19 +1,8 @@
-"""The loop of a style transfer: evaluate J, step, repeat; and from coarse to fine.
+"""The loop of a style transfer: evaluate J, step, repeat.
 
 One iteration is four calls: `network.forward`, the terms, `network.backward` (these three are
 `objective.evaluate`, in which the walk back asks each term when it reaches its layer) and
-`optimizer.step`.
-
-Coarse to fine. A picture that starts as white noise at its full size keeps some of it: the
-deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
-goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, with
-half the steps. Each further size, twice as large, starts from the enlarged result of the one
-before, plus the detail of the content image C that the smaller size could not show. With ↑
-enlarging to the new size and ↓ shrinking to the old one::
-
-    G ← clip(↑G + C − ↑↓C, 0, 255)
-
-The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
+`optimizer.step`. A transfer from noise goes through several sizes: see `levels`.
 """
 
 import os
@@ -29,6 +18,7 @@ from scratchnet.style.checkpoint import load_fitting, settings_of
 from scratchnet.style.course import Course, Position, Saver, Step, TransferResult
 from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS, Size
 from scratchnet.style.lbfgs import LBFGS
+from scratchnet.style.levels import coarse_to_fine_sizes, enlarged, steps_of
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
 from scratchnet.style.optimizers import Optimizer
 from scratchnet.style.terms import (
@@ -39,51 +29,6 @@ from scratchnet.style.terms import (
     gatys_terms,
 )
 from scratchnet.vgg import VGG
-
-SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
-
-
-def coarse_to_fine_sizes(
-    shape: tuple[int, ...], smallest: int = SMALLEST_SIDE
-) -> list[tuple[int, int]]:
-    """Return the levels' sizes (height, width), from the coarsest to ``shape`` itself.
-
-    Each is half the next; none has a long side under ``smallest`` or a short one under half of
-    that, unless the picture itself has.
-
-    Examples
-    --------
-    >>> coarse_to_fine_sizes((192, 256, 3))
-    [(48, 64), (96, 128), (192, 256)]
-    >>> coarse_to_fine_sizes((40, 50))
-    [(40, 50)]
-    """
-    height, width = shape[:2]
-    sizes = [(height, width)]
-    while max(height, width) >= 2 * smallest and min(height, width) >= smallest:
-        height, width = round(height / 2), round(width / 2)
-        sizes.insert(0, (height, width))
-    return sizes
-
-
-def steps_of(sizes: Sequence[tuple[int, int]], iterations: int) -> list[int]:
-    """Return the number of steps at each size: ``iterations`` at the last, half at the others.
-
-    Examples
-    --------
-    >>> steps_of([(48, 64), (96, 128), (192, 256)], 76)
-    [38, 38, 76]
-    """
-    return [-(-iterations // 2)] * (len(sizes) - 1) + [iterations]
-
-
-def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Return G at the size of the content image, with its detail; G itself if it has that size."""
-    if G.shape == content.shape:
-        return G
-    broad = resize_image(resize_image(content, G.shape[:2]), content.shape[:2])
-    # G ← clip(↑G + C − ↑↓C, 0, 255)
-    return np.clip(resize_image(G, content.shape[:2]) + content - broad, 0, 255)
 
 
 def descend(
@@ -176,6 +121,8 @@ def style_transfer(
     TransferInterrupted
         At Ctrl-C: a KeyboardInterrupt whose ``result`` holds the best picture so far. (Before
         there is one, a KeyboardInterrupt.)
+    TypeError
+        For a name where an object is wanted, such as ``network="vgg16"``.
     ValueError
         For a picture that is not (H, W, 3), not finite or too small, neither a style nor terms, an
         unknown ``init``, fewer than 1 iteration, weights that are all 0, a checkpoint that is
@@ -183,6 +130,7 @@ def style_transfer(
     """
     if terms is None and style is None:
         raise ValueError("got neither a style image nor terms")
+    _check_kinds(network=network, optimizer=optimizer, terms=terms, callback=callback)
     network = VGG.load() if network is None else network
     own = CONTENT_LAYERS if content_layers is None else content_layers
     content = _checked("content", content, network, own if terms is None else ())
@@ -192,8 +140,6 @@ def style_transfer(
             content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
         )  # fmt: skip
-        if not (content_weight or style_weight or tv_weight):
-            raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     optimizer = LBFGS() if optimizer is None else optimizer
     levels = _levels(content.shape, init, coarse_to_fine, _whole("iterations", iterations))
     course = Course(levels, callback)
@@ -277,6 +223,18 @@ def _checked(
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return image
+
+
+def _check_kinds(**given) -> None:
+    """Raise TypeError for an argument of the wrong kind, such as a name instead of an object."""
+    for name, wanted, right in [
+        ("network", "a Network, such as VGG.load()", lambda x: isinstance(x, Network)),
+        ("optimizer", "an optimizer, such as LBFGS()", lambda x: hasattr(x, "step")),
+        ("terms", "a list of terms", lambda x: all(hasattr(term, "prepare") for term in x)),
+        ("callback", "a function", callable),
+    ]:
+        if given[name] is not None and not right(given[name]):
+            raise TypeError(f"{name}: got {given[name]!r}, wanted {wanted}")
 
 
 def _whole(name: str, number: int, least: int = 1) -> int:

@@ -125,6 +125,14 @@ def partial_file(output: str | os.PathLike) -> Path:
     return Path(output).with_name(Path(output).name + ".partial")
 
 
+def _leave_out_copies(top: TopPatches, folder: Path) -> list[str]:
+    """Mark all copies as not to be used, and return what to say about them."""
+    same = copies(folder, top.names)
+    for number in (top.names.index(name) for name in same):
+        top.sizes[number] = UNREADABLE
+    return [f"{folder / name}: is {first} once more" for name, first in sorted(same.items())]
+
+
 def _tasks(
     folder: Path, top: TopPatches, weights: str | None, threads: int, max_pixels: int
 ) -> Iterator[Task]:
@@ -240,11 +248,7 @@ def scan(
         raise ValueError(f"{output}: there is no folder {output.parent}")
     top = _go_on(_begin(names, settings, weights, threads), folder, output)
     callback = callback or (lambda progress: None)
-    same = copies(folder, top.names)
-    for number in (top.names.index(name) for name in same):
-        top.sizes[number] = UNREADABLE
-    twice = [f"{folder / name}: is {first} once more" for name, first in sorted(same.items())]
-    callback(ScanProgress(int(top.scanned.sum()), len(top.names), twice))
+    callback(ScanProgress(int(top.scanned.sum()), len(top.names), _leave_out_copies(top, folder)))
     if output.exists() and top.scanned.all():
         partial.unlink(missing_ok=True)
         return top

@@ -1,0 +1,64 @@
+"""From coarse to fine: the sizes that a transfer goes through, and the way from one to the next.
+
+A picture that starts as white noise at its full size keeps some of it: the
+deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
+goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, with
+half the steps. Each further size, twice as large, starts from the enlarged result of the one
+before, plus the detail of the content image C that the smaller size could not show. With ↑
+enlarging to the new size and ↓ shrinking to the old one::
+
+    G ← clip(↑G + C − ↑↓C, 0, 255)
+
+The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratchnet.files.images import resize_image
+
+SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
+
+
+def coarse_to_fine_sizes(
+    shape: tuple[int, ...], smallest: int = SMALLEST_SIDE
+) -> list[tuple[int, int]]:
+    """Return the levels' sizes (height, width), from the coarsest to ``shape`` itself.
+
+    Each is half the next; none has a long side under ``smallest`` or a short one under half of
+    that, unless the picture itself has.
+
+    Examples
+    --------
+    >>> coarse_to_fine_sizes((192, 256, 3))
+    [(48, 64), (96, 128), (192, 256)]
+    >>> coarse_to_fine_sizes((40, 50))
+    [(40, 50)]
+    """
+    height, width = shape[:2]
+    sizes = [(height, width)]
+    while max(height, width) >= 2 * smallest and min(height, width) >= smallest:
+        height, width = round(height / 2), round(width / 2)
+        sizes.insert(0, (height, width))
+    return sizes
+
+
+def steps_of(sizes: Sequence[tuple[int, int]], iterations: int) -> list[int]:
+    """Return the number of steps at each size: ``iterations`` at the last, half at the others.
+
+    Examples
+    --------
+    >>> steps_of([(48, 64), (96, 128), (192, 256)], 76)
+    [38, 38, 76]
+    """
+    return [-(-iterations // 2)] * (len(sizes) - 1) + [iterations]
+
+
+def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Return G at the size of the content image, with its detail; G itself if it has that size."""
+    if G.shape == content.shape:
+        return G
+    broad = resize_image(resize_image(content, G.shape[:2]), content.shape[:2])
+    # G ← clip(↑G + C − ↑↓C, 0, 255)
+    return np.clip(resize_image(G, content.shape[:2]) + content - broad, 0, 255)
