@@ -51,6 +51,7 @@ from scratchnet.files import load_image, save_image
 from scratchnet.network import Gram, Network
 from scratchnet.style import (
     LBFGS,
+    Adam,
     Content,
     GradientDescent,
     PixelDescent,
@@ -73,6 +74,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LBFGS",
     "VGG",
+    "Adam",
     "Content",
     "FastNetwork",
     "GradientDescent",

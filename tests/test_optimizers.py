@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from scipy.optimize import LbfgsInvHessProduct
 
+from scratchnet.style.adam import Adam
 from scratchnet.style.lbfgs import LBFGS, band_squares, octaves, picture, two_loops, waves
 from scratchnet.style.optimizers import (
     GradientDescent,
@@ -94,10 +95,11 @@ def test_pixels_stay_colours_that_can_be_shown(rng):
         assert G.min() >= 0 and G.max() <= 255
 
 
-OPTIMIZERS = [GradientDescent(1e-4), PixelDescent(), LBFGS(pairs=3)]
+OPTIMIZERS = [GradientDescent(1e-4), PixelDescent(), Adam(), LBFGS(pairs=3)]
 GO_ON = """
 import sys
 import numpy as np
+from scratchnet.style.adam import Adam
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.optimizers import GradientDescent, PixelDescent
 
@@ -159,6 +161,42 @@ def test_both_find_the_bottom_of_a_bowl(rng):
     start = rng.uniform(0, 255, target.shape)
     assert np.abs(descend(GradientDescent(1.0), start, gradient, 400) - target).max() < 1e-6
     assert np.abs(descend(PixelDescent(), start, gradient, 400) - target).max() < 1
+    assert np.abs(descend(Adam(), start, gradient, 400) - target).max() < 1
+
+
+def test_adam_by_hand():
+    """Two steps of one pixel of 100, η = 4, β₁ = ½, β₂ = ¾, N = 2, gradients 2 and −1.
+
+    1: m = 1, v = 1; m̂ = 1/½ = 2, v̂ = 1/¼ = 4; 100 − 4 · 2/2 = 96.
+    2: m = ½ − ½ = 0, v = ¾ + ¼ = 1; m̂ = 0: it stays.
+    """
+    optimizer, x = Adam(4.0, beta1=0.5, beta2=0.75), np.full((1, 1, 3), 100.0)
+    state = optimizer.start(x, 2)
+    x, state = optimizer.step(x, np.full_like(x, 2.0), state)
+    assert x == pytest.approx(96) and state["m"] == pytest.approx(1)
+    x, state = optimizer.step(x, np.full_like(x, -1.0), state)
+    assert x == pytest.approx(96) and state["v"] == pytest.approx(1)
+
+
+def test_adam_is_pytorchs(rng):
+    """With the step's fall done by its scheduler, and away from the borders 0 and 255."""
+    torch = pytest.importorskip("torch", reason="wants the extra bench")
+    A, start = rng.uniform(0.1, 5, (4, 3, 3)), rng.uniform(100, 150, (4, 3, 3))
+    ours = descend(Adam(2.0), start, lambda x: A * (x - 120), 20)
+    x = torch.tensor(start, requires_grad=True)
+    optimizer = torch.optim.Adam([x], lr=2.0)
+    fall = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 - t / 20)
+    for _ in range(20):
+        x.grad = torch.tensor(A) * (x.detach() - 120)
+        optimizer.step()
+        fall.step()
+    assert np.abs(ours - x.detach().numpy()).max() <= 1e-10
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.0])
+def test_adam_says_what_is_wrong(beta):
+    with pytest.raises(ValueError, match=r"beta1: got .*, wanted at least 0 and below 1"):
+        Adam(beta1=beta)
 
 
 def test_decay_beats_a_constant_step(rng):

@@ -12,11 +12,12 @@ from scratchnet import (
     Style,
     StyleTransferObjective,
     check_term,
+    gatys_terms,
     style_target,
     style_transfer,
 )
 from scratchnet.style.layers import content_layers_at
-from scratchnet.style.terms import scaled_style
+from scratchnet.style.levels import scaled_style
 
 
 @dataclass
@@ -185,3 +186,44 @@ def test_content_without_layers_takes_those_of_its_size(rng, layers):
     network = Named(make_tiny_network().layers)
     losses = Content(rng.uniform(0, 255, (32, 40, 3)), layers).prepare(network, (16, 20), 0.5)
     assert set(losses) == set(network.asked) == ({"relu3_3"} if layers is None else {"relu2_1"})
+
+
+def test_one_style_twice_is_that_style(rng):
+    network, options = make_tiny_network(), {"style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
+    options["content_layers"] = {"relu2_1": 1.0}
+    content, style, G = rng.uniform(0, 255, (3, 16, 20, 3))
+    once, twice = (
+        StyleTransferObjective(network, gatys_terms(content, given, **options), (16, 20))
+        for given in (style, [style, style])
+    )
+    (J, gradient), (J2, gradient2) = once(G), twice(G)
+    assert J2 == pytest.approx(J, rel=1e-12)
+    assert np.abs(gradient2 - gradient).max() <= 1e-12 * np.abs(gradient).max()
+
+
+def test_styles_share_the_weight_by_their_blend_weights(rng):
+    content, one, other = rng.uniform(0, 255, (3, 16, 20, 3))
+    terms = gatys_terms(content, [one, other], blend_weights=[3, 1], style_weight=2.0)
+    assert [term.name for term in terms] == ["content", "style 1", "style 2", "tv"]
+    assert [term.weight for term in terms[1:3]] == [1.5, 0.5]
+    changed = gatys_terms(content, [other, one], blend_weights=[1, 3], style_weight=2.0)
+    network, size = make_tiny_network(), (16, 20)
+    for given in (terms, changed):
+        for term in given[:3]:
+            object.__setattr__(term, "layers", {"relu2_1": 1.0})
+    values = [StyleTransferObjective(network, given, size)(one)[0] for given in (terms, changed)]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1], "blend_weights: got 1, wanted one for each style, 2"),
+        ([1, -1], r"blend_weights\[1\]: got a weight of -1"),
+        ([0, 0], "blend_weights: all are 0"),
+    ],
+)
+def test_blend_weights_that_are_wrong(rng, weights, message):
+    picture = rng.uniform(0, 255, (16, 20, 3))
+    with pytest.raises(ValueError, match=message):
+        gatys_terms(picture, [picture, picture], blend_weights=weights)

@@ -9,12 +9,13 @@ From the notes, with C the content, S the style and G the generated image::
 
 Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is style),
 `layers` (which layers they look at), `terms` (their weights; and how to add a term of one's own),
-`objective` (their sum, and ∂J/∂G through the network), `optimizers` and `lbfgs` (how G is changed),
-`levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it stops),
-`checkpoint` (how it goes on after it was stopped). Whoever brings weights from another program
-reads `conventions`.
+`objective` (their sum, and ∂J/∂G through the network), `optimizers`, `adam` and `lbfgs` (how G is
+changed), `levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it
+stops), `checkpoint` (how it goes on after it was stopped), `colors` (how the photograph's colours
+are kept). Whoever brings weights from another program reads `conventions`.
 """
 
+from scratchnet.style.adam import Adam
 from scratchnet.style.course import Step, TransferInterrupted, TransferResult
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.losses import content_loss, style_loss, total_variation
@@ -34,6 +35,7 @@ from scratchnet.style.transfer import style_transfer
 __all__ = [
     "IMAGE",
     "LBFGS",
+    "Adam",
     "Content",
     "Evaluation",
     "GradientDescent",

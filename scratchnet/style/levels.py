@@ -12,13 +12,14 @@ enlarging to the new size and ↓ shrinking to the old one::
 The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from scratchnet.files.images import resize_image
 
 SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
+SMALLEST_STYLE = 32  # px: short side that a scaled style image keeps, for the deepest layers
 
 
 def coarse_to_fine_sizes(
@@ -62,3 +63,18 @@ def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:
     broad = resize_image(resize_image(content, G.shape[:2]), content.shape[:2])
     # G ← clip(↑G + C − ↑↓C, 0, 255)
     return np.clip(resize_image(G, content.shape[:2]) + content - broad, 0, 255)
+
+
+def scaled_style(shape: Iterable[int], scale: float) -> tuple[int, int]:
+    """Return a style image's (height, width) times ``scale``, rounded.
+
+    It stays large enough for the deepest layers, and is not enlarged.
+
+    Examples
+    --------
+    >>> scaled_style((300, 200, 3), 0.5), scaled_style((300, 200, 3), 0.01)
+    ((150, 100), (48, 32))
+    """
+    height, width, *_ = shape
+    scale = min(1.0, max(scale, SMALLEST_STYLE / min(height, width)))
+    return round(height * scale), round(width * scale)

@@ -28,7 +28,7 @@ photographs that come with this project, as 1/√L does. √(L/256) takes that b
 levels of a transfer are not smoothed more than its last one. At 256 px it is 1.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -40,11 +40,11 @@ from scratchnet.files.images import resize_image
 from scratchnet.network.gram import Gram
 from scratchnet.network.network import Network
 from scratchnet.style.layers import STYLE_LAYERS, Size, check_layers, content_layers_at
+from scratchnet.style.levels import scaled_style
 from scratchnet.style.losses import content_loss, style_loss, total_variation
 
 IMAGE = "image"  # the name under which a term asks for the picture itself
 TV_SIDE = 256  # px: the long side for which tv_weight is meant
-SMALLEST_STYLE = 32  # px: short side that a scaled style image keeps, for the deepest layers
 
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # a → (value, ∂value/∂a)
 
@@ -224,20 +224,25 @@ class TotalVariation:
 
 def gatys_terms(
     content: np.ndarray,
-    style: np.ndarray,
+    style: np.ndarray | Sequence[np.ndarray],
     *,
+    blend_weights: Sequence[float] | None = None,
     content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
 ) -> list[Term]:
-    """Return the three terms above, as `style_transfer` uses them.
+    """Return the terms above, as `style_transfer` uses them: one `Style` for each style image.
 
     Parameters
     ----------
-    content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
+    content : ndarray, (H, W, 3)
         RGB in 0–255.
+    style : ndarray, (H_S, W_S, 3), or a list of such
+        Of several, each is a term of its own ("style 1", …), and they share style_weight.
+    blend_weights : sequence of float, optional
+        How much each style counts, in shares; without it, equally.
     content_layers, style_layers : mapping
         Layer name → its weight w_l or λ_l. Without content layers, `content_layers_at` each size.
     content_weight, style_weight, tv_weight : float
@@ -246,15 +251,40 @@ def gatys_terms(
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite, or weights that are all 0.
+        For a weight that is negative or not finite, weights that are all 0, or as `blend_shares`.
     """
     if not (content_weight or style_weight or tv_weight):
         raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
+    styles = [style] if isinstance(style, np.ndarray) else list(style)
+    shares = blend_shares(len(styles), blend_weights)
+    names = ["style"] if len(styles) == 1 else [f"style {n}" for n in range(1, len(styles) + 1)]
     return [
         Content(content, content_layers, content_weight),
-        Style(style, style_layers, style_weight),
+        *(
+            Style(image, style_layers, style_weight * share, name)
+            for image, share, name in zip(styles, shares, names, strict=True)
+        ),
         TotalVariation(tv_weight),
     ]
+
+
+def blend_shares(count: int, weights: Sequence[float] | None = None) -> list[float]:
+    """Return the share of each of several styles: weights scaled so that their sum is 1.
+
+    Raises ValueError unless there is a weight for each, at least 0, and not all of them are.
+
+    Examples
+    --------
+    >>> blend_shares(2, [3, 1]), blend_shares(2)
+    ([0.75, 0.25], [0.5, 0.5])
+    """
+    weights = [1.0] * count if weights is None else list(weights)
+    if len(weights) != count:
+        raise ValueError(f"blend_weights: got {len(weights)}, wanted one for each style, {count}")
+    check_weights({f"blend_weights[{n}]": weight for n, weight in enumerate(weights)})
+    if not (total := sum(weights)):
+        raise ValueError("blend_weights: all are 0")
+    return [weight / total for weight in weights]
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
@@ -262,18 +292,3 @@ def check_weights(weights: Mapping[str, float]) -> None:
     for name, weight in weights.items():
         if not (isinstance(weight, Real) and 0 <= weight < np.inf):
             raise ValueError(f"{name}: got a weight of {weight!r}, wanted a number of at least 0")
-
-
-def scaled_style(shape: Iterable[int], scale: float) -> Size:
-    """Return a style image's (height, width) times ``scale``, rounded.
-
-    It stays large enough for the deepest layers, and is not enlarged.
-
-    Examples
-    --------
-    >>> scaled_style((300, 200, 3), 0.5), scaled_style((300, 200, 3), 0.01)
-    ((150, 100), (48, 32))
-    """
-    height, width, *_ = shape
-    scale = min(1.0, max(scale, SMALLEST_STYLE / min(height, width)))
-    return round(height * scale), round(width * scale)

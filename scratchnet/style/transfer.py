@@ -56,8 +56,9 @@ def descend_from(
 
 def style_transfer(
     content: np.ndarray,
-    style: np.ndarray | None = None,
+    style: np.ndarray | Sequence[np.ndarray] | None = None,
     *,
+    blend_weights: Sequence[float] | None = None,
     terms: Sequence[Term] | None = None,
     network: Network | None = None,
     init: str | np.ndarray = "random",
@@ -79,9 +80,11 @@ def style_transfer(
 
     Parameters
     ----------
-    content, style : ndarray, (H, W, 3) and (H_S, W_S, 3)
+    content : ndarray, (H, W, 3)
         RGB in 0–255. The result has the shape of the content image, and begins each larger size
         with its detail, whatever the terms.
+    style : ndarray, (H_S, W_S, 3), or a list of such
+        RGB in 0–255. Several are blended, by ``blend_weights`` or equally.
     terms : sequence of Term, optional
         What J is the sum of. Without it, `terms.gatys_terms` of the two pictures and of the weights
         and layers below; with it, these and the style image are not used.
@@ -135,18 +138,18 @@ def style_transfer(
     own = CONTENT_LAYERS if content_layers is None else content_layers
     content = _checked("content", content, network, own if terms is None else ())
     if terms is None:
+        styles = [style] if not isinstance(style, list | tuple) else style
         terms = gatys_terms(
-            content, _checked("style", style, network, style_layers),
+            content, [_checked("style", image, network, style_layers) for image in styles],
+            blend_weights=blend_weights,
             content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
     levels = _levels(content.shape, init, coarse_to_fine, _whole("iterations", iterations))
     course = Course(levels, callback)
-    settings = None
-    if checkpoint is not None or resume is not None:
-        about = {"content": content, "init": init, "seed": seed, "steps by size": levels}
-        settings = settings_of(network, terms, optimizer, **about)
+    about = {"content": content, "init": init, "seed": seed, "steps by size": levels}
+    settings = settings_of(network, terms, optimizer, **about) if checkpoint or resume else None
     if resume is None:
         G = _initial_image(init, content, levels[0][0], seed, network)
         position = Position(0, G, optimizer.start(G, levels[0][1]))
