@@ -46,6 +46,10 @@ class Interrupts:
         """From now on signals are noted only: the saving begins."""
         self._something, self._raises = True, False
 
+    def rest(self) -> None:
+        """From now on there is nothing to save, until `begin` is called again."""
+        self._something = self._raises = False
+
     def end(self) -> None:
         """Ignore what comes now: at its end Python takes the handlers away before it is through."""
         for name in NAMES:

@@ -22,104 +22,37 @@ import sys
 import time
 import warnings
 
-import numpy as np
-from command_line import Parser, finished
-from transfer_flags import OPTIMIZERS, options
+from command_line import finished
+from transfer_flags import OPTIMIZERS, parse_arguments
+from transfer_folder import run_folder
+from transfer_inputs import announce, at_size, check_sizes, levels_of, looked_at, read_pictures
 from transfer_memory import checked_memory, working_sizes
-from transfer_saving import Progress, check_extra, checked_output, save_all, say
+from transfer_progress import Progress, say
+from transfer_saving import Frames, check_extra, checked_places, save_all
 
-from scratchnet import LBFGS, VGG, PixelDescent, style_transfer
-from scratchnet.files.decoding import decode_image
-from scratchnet.files.images import image_format, resize_image
-from scratchnet.files.names import expanded
+from scratchnet import VGG, PixelDescent, style_transfer
+from scratchnet.files.images import resize_image
 from scratchnet.style.course import TransferInterrupted, TransferResult
-from scratchnet.style.layers import CONTENT_LAYERS
-from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
-from scratchnet.style.objective import LayerGradients
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    for name, kind, default, metavar, text in options():
-        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
-    parser.add_argument("--pooling", choices=("max", "average"), default="max", help="of VGG")
-    parser.add_argument(
-        "--optimizer", choices=OPTIMIZERS, default="lbfgs",
-        help="lbfgs: fewer steps; descent: the notes' update with five ideas around it (give it "
-        "--iterations 120), less memory",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    parser.add_argument("--enlarge", action="store_true", help="enlarge pictures that are smaller")
-    arguments = parser.parse_args(argv)
-    if arguments.save_every and not arguments.checkpoint:
-        parser.error("--save-every: wants a --checkpoint FILE to save to")
-    if not (arguments.content_weight or arguments.style_weight or arguments.tv_weight):
-        parser.error("--content-weight, --style-weight and --tv-weight are all 0")
-    return arguments
+def optimizer_of(arguments: argparse.Namespace):
+    """Return the optimizer asked for."""
+    kind = OPTIMIZERS[arguments.optimizer]
+    options = {"momentum": arguments.momentum} if kind is PixelDescent else {}
+    if arguments.learning_rate is not None:
+        options["learning_rate"] = arguments.learning_rate
+    return kind(**options)
 
 
-def equal_layers(flag: str, names: str) -> dict[str, float]:
-    """Turn "a,b" to layers that share a weight of 1 equally."""
-    layers = [name.strip() for name in names.split(",") if name.strip()]
-    if not layers:
-        raise ValueError(f"{flag}: got no layer in {names!r}, wanted names like relu4_2,relu5_1")
-    if twice := {name for name in layers if layers.count(name) > 1}:
-        raise ValueError(f"{flag} {names}: {min(twice)} is there twice")
-    return {name: 1 / len(layers) for name in layers}
-
-
-def seconds_of_a_pass(network: VGG, image: np.ndarray, layers: list[str]) -> float:
-    """Measure both passes through the network."""
-    for _ in range(2):  # the first one is slower: its memory has to be got from the system
-        start = time.perf_counter()
-        activations, caches = network.forward(image, layers)
-        losses = {"time": dict.fromkeys(layers, lambda a: (0.0, a))}
-        network.backward(LayerGradients(losses, activations), caches)
-        seconds = time.perf_counter() - start
-    return seconds
-
-
-def announce(
-    network: VGG, content: np.ndarray, style: np.ndarray, layers: list, memory: int, arguments
-) -> None:
-    """Say what is going to happen: sizes, memory, and time (from one pass at full size)."""
-    height, width = content.shape[:2]
-    sizes = [(height, width)]
-    if arguments.init == "random":
-        sizes = coarse_to_fine_sizes(content.shape)
-    seconds = seconds_of_a_pass(network, content, layers)
-    steps = steps_of(sizes, arguments.iterations)
-    pixels = sum((n + 1) * h * w for n, (h, w) in zip(steps, sizes, strict=True))
-    print(f"content  {arguments.content}")
-    print(f"style    {arguments.style} at {style.shape[1]}×{style.shape[0]} px")
-    levels = ", ".join(f"{w}×{h} px {n}" for (h, w), n in zip(sizes, steps, strict=True))
-    print(f"steps    {levels}")
-    workspace = network.workspace
-    if workspace.granted < workspace.threads:
-        print(f"threads  {workspace.granted}, not {workspace.threads}: the system grants no more")
-    minutes = seconds * pixels / (height * width) / 60
-    print(f"expected {minutes:.1f} minutes, {memory / 1e9:.1f} GB of memory")
-
-
-def check_sizes(network: VGG, sizes: list, layers: dict, arguments: argparse.Namespace) -> None:
-    """Raise ValueError for a picture that is too small for its layers, naming what helps."""
-    flags = ("content", "--enlarge or a larger --image-size"), ("style", "--enlarge")
-    content_layers = layers.get("content_layers", CONTENT_LAYERS)
-    names = [*content_layers, *layers["style_layers"]], layers["style_layers"]
-    for (flag, remedy), size, wanted in zip(flags, sizes, names, strict=True):
-        network.depth(wanted)  # raises for an unknown layer, whatever the picture
-        try:
-            network.check_image((*size, 3), wanted)
-        except ValueError as error:
-            path = getattr(arguments, flag)
-            raise ValueError(f"--{flag} {path}: {error}; what helps is {remedy}") from None
-
-
-def paint(content, style, progress: Progress, **options) -> tuple[TransferResult, int]:
+def paint(content, styles, progress: Progress, frames: Frames, **options):
     """Return what a transfer gives, also if it is interrupted or fails, and the exit code."""
+
+    def callback(step):
+        progress(step)
+        frames(step)
+
     try:
-        result = style_transfer(content, style, callback=progress, **options)
+        result = style_transfer(content, styles, callback=callback, **options)
         INTERRUPTS.hold()
         return result, 3 if result.stopped else 0
     except TransferInterrupted as interrupt:
@@ -137,55 +70,40 @@ def paint(content, style, progress: Progress, **options) -> tuple[TransferResult
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line asks for."""
-    pictures = [
-        decode_image(path, max_pixels=arguments.max_pixels)
-        for path in (arguments.content, arguments.style)
-    ]
-    init = arguments.init
-    if init not in ("random", "content"):
-        init = decode_image(expanded(init), max_pixels=arguments.max_pixels)
-    if arguments.output is not None:
-        image_format(arguments.output)
-    layers = {"style_layers": equal_layers("--style-layers", arguments.style_layers)}
-    if arguments.content_layers is not None:
-        layers["content_layers"] = equal_layers("--content-layers", arguments.content_layers)
-    names = "iterations seed checkpoint save_every resume content_weight style_weight tv_weight"
-    given = {name: getattr(arguments, name) for name in names.split()}
-    given = {name: value for name, value in given.items() if value is not None}
-    kind = OPTIMIZERS[arguments.optimizer]
-    rate = kind.learning_rate if arguments.learning_rate is None else arguments.learning_rate
-    optimizer = (
-        LBFGS(learning_rate=rate) if kind is LBFGS else PixelDescent(rate, arguments.momentum)
-    )
+    """Paint one picture, as the command line asks for."""
+    pictures = read_pictures(arguments)
+    shapes = pictures.shapes
+    start_shape = () if isinstance(pictures.init, str) else pictures.init.shape
     network = VGG.load(arguments.weights, pool=arguments.pooling, threads=arguments.threads)
-    names = [*layers.get("content_layers", CONTENT_LAYERS), *layers["style_layers"]]
-    shapes = [picture.shape for picture in pictures]
     sizes = working_sizes(shapes, arguments.image_size, arguments)
-    check_sizes(network, sizes, layers, arguments)
-    memory = checked_memory(network, shapes, names, arguments)
-    output = checked_output(arguments)
-    content, style = map(resize_image, pictures, sizes)
-    del pictures
-    if not isinstance(init, str):
-        init = resize_image(init, content.shape[:2])
-    announce(network, content, style, names, memory, arguments)
+    check_sizes(network, sizes, arguments)
+    memory = checked_memory(network, shapes, looked_at(arguments), arguments)
+    evaluations = sum(n + 1 for _, n in levels_of(sizes[0], arguments))
+    places = checked_places(arguments, evaluations)
+    pictures = at_size(pictures, sizes, arguments)
+    announce(network, pictures, start_shape, memory, arguments)
 
-    start, progress = time.perf_counter(), Progress(INTERRUPTS)
+    names = (
+        "iterations seed checkpoint save_every resume content_weight style_weight tv_weight "
+        "content_layers style_layers"
+    )
+    given = {name: getattr(arguments, name) for name in names.split()}
+    start, progress = time.perf_counter(), Progress(INTERRUPTS, arguments.quiet)
     result, code = paint(
-        content,
-        style,
+        pictures.content,
+        pictures.styles,
         progress,
+        Frames(arguments.save_every, places.frames),
+        blend_weights=arguments.style_blend_weights,
         network=network,
-        init=init,
-        optimizer=optimizer,
-        **given,
-        **layers,
+        init=pictures.init,
+        optimizer=optimizer_of(arguments),
+        **{name: value for name, value in given.items() if value is not None},
     )
     if not result.history:
         say(f"transfer: {result.stopped}: use smaller weights; nothing to save", sys.stderr)
         return code
-    whole = save_all(output, [content, style, result.image], result.history, arguments.overwrite)
+    whole = save_all(result, pictures, places, arguments)
     if result.stopped:
         say(f"transfer: {result.stopped}; saved the best picture until then", sys.stderr)
     else:
@@ -199,10 +117,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Run, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse_arguments()
+    arguments = parse_arguments(description=__doc__)
     warnings.formatwarning = lambda message, *_: f"transfer: {message}\n"
     try:
         check_extra()
+        if arguments.content.is_dir():
+            return run_folder(arguments, run, INTERRUPTS)
         return run(arguments)
     except KeyboardInterrupt:
         say("transfer: interrupted while nothing was to be saved", sys.stderr)

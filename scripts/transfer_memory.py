@@ -12,20 +12,23 @@ from math import prod
 from command_line import available_addresses, available_memory, memory_in_use, peak_memory
 
 from scratchnet import LBFGS, FastNetwork
-from scratchnet.fast.prediction import PICTURES, passes_memory, peak_of
+from scratchnet.fast.prediction import passes_memory, peak_of
 from scratchnet.files.images import fit
-from scratchnet.style.terms import scaled_style
-from scratchnet.style.transfer import coarse_to_fine_sizes
+from scratchnet.style.layers import content_layers_at
+from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
 
 Size = tuple[int, int]
 
 # Measured on Linux, in bytes, with some room to spare:
-LIBRARIES = 36_000_000  # what they take when first used, and the plot
+LIBRARIES = 20_000_000  # what they take when first used, and the plot
+HOLES = 1.10  # times what the passes take: what comes and goes in many sizes leaves holes
 STEP = 8  # pictures that a step takes beside the pairs of L-BFGS
-SAVING = 3.5  # times the strip content | style | result
+AT_PICTURE = 5  # pictures that the term of the picture itself takes
+SAVING = 3.25  # times the strip content | style | result
 # Addresses are mapped ahead of memory: for a thread's stack, its heap, and by BLAS.
 ADDRESSES, THREAD_ADDRESSES = 40_000_000, 115_000_000  # for the first thread, and for another
 SPARE = 4_000_000  # what a process has now and the next one may not have
+WIDEST = 2  # of a picture in the strip, in long sides of the result
 SMALLEST = 32  # px: smaller pictures take as much
 
 
@@ -36,40 +39,72 @@ def working_size(shape: tuple[int, ...], long_side: float, enlarge: bool) -> Siz
     return fit(shape, max(1, round(long_side)))
 
 
-def working_sizes(shapes: list[tuple], image_size: int, arguments) -> tuple[Size, Size]:
-    """Return the sizes at which the content and the style image are used."""
-    long_sides = image_size, image_size * arguments.style_scale
-    return tuple(
+def working_sizes(shapes: list[tuple], image_size: int, arguments) -> list[Size]:
+    """Return the sizes at which the content and the style images are used."""
+    long_sides = [image_size] + [image_size * arguments.style_scale] * (len(shapes) - 1)
+    return [
         working_size(shape, long_side, arguments.enlarge)
         for shape, long_side in zip(shapes, long_sides, strict=True)
-    )
+    ]
+
+
+def of_content(arguments, size: Size) -> list[str]:
+    """Return the layers at which a picture of that size is compared with the content image."""
+    return list(arguments.content_layers or content_layers_at(size))
 
 
 def added_memory(
     network: FastNetwork, shapes: list[tuple], layers: list[str], arguments, image_size: int
 ) -> int:
-    """Return how many bytes a transfer adds, once there are a network and decoded pictures."""
-    content, style = working_sizes(shapes, image_size, arguments)
+    """Return how many bytes a transfer adds, once there are a network and decoded pictures.
+
+    Writing a checkpoint takes less than a step does: an array at a time.
+    """
+    content, *styles = working_sizes(shapes, image_size, arguments)
     levels = coarse_to_fine_sizes(content) if arguments.init == "random" else [content]
-    order = [(content, False)]  # for the time that a pass takes: its gradients are no new arrays
+    of_style = list(arguments.style_layers)
+    # First the pass whose time is measured, where the gradients are no new arrays; then what makes
+    # the targets, and the steps, of each level.
+    order = [(content, layers, False)]
     for level in levels:
-        order += [(scaled_style(style, level[0] / content[0]), False), (level, True)]
+        order += [(scaled_style(s, level[0] / content[0]), of_style, False) for s in styles]
+        order.append((level, of_content(arguments, level) + of_style, True))
     passes = [
-        passes_memory(network, *(max(side, SMALLEST) for side in size), layers, back=back)
-        for size, back in order
+        passes_memory(network, *(max(side, SMALLEST) for side in size), names, back=back)
+        for size, names, back in order
     ]
 
     def pictures(count: float, size: Size) -> int:
         return round(count * 3 * prod(size)) * network.dtype.itemsize
 
+    def resampling(source: Size, to: Size) -> int:  # first along the rows, then the columns
+        return pictures(2, (source[0], to[1])) + pictures(3, to)
+
     pairs = 2 * LBFGS.pairs if arguments.optimizer == "lbfgs" else 0
-    strip = content[0], 2 * content[1] + style[1] * content[0] // style[0]
-    work = LIBRARIES + peak_of(passes) + pictures(PICTURES, content)
-    work += max(pictures(pairs + STEP, content), pictures(SAVING, strip))
-    # A picture that is resampled is let go of afterwards, 3 bytes a pixel.
-    resampled = [s[:2] for s, to in zip(shapes, (content, style), strict=True) if s[:2] != to]
-    work -= 3 * sum(map(prod, resampled))
-    return work + pictures(1, content) + pictures(1, style)
+    kept = 1 + (arguments.init not in ("random", "content"))  # beside G: the content image, a start
+    if arguments.resume is not None:
+        kept += pairs + 4  # what the checkpoint holds
+    # In the strip a style image has the content's height, and is not much wider.
+    parts = [
+        (content[0], max(1, min(s[1] * content[0] // s[0], WIDEST * max(content)))) for s in styles
+    ]
+    strip = content[0], 2 * content[1] + sum(width for _, width in parts)
+    shrinking = [pictures(1, s) + resampling(s, to) for s, to in zip(styles, parts, strict=True)]
+    saving = max(pictures(SAVING, strip), pictures(1, strip) + max(shrinking))
+    work = LIBRARIES + round(HOLES * peak_of(passes)) + contents(network, content, arguments)
+    work += max(pictures(pairs + STEP, content), saving)
+    # The decoded pictures are let go of, at least a byte a pixel.
+    work -= sum(prod(shape[:2]) for shape in shapes)
+    return work + pictures(kept, content) + sum(pictures(1, style) for style in styles)
+
+
+def contents(network: FastNetwork, size: Size, arguments) -> int:
+    """Return how many bytes the content's activations take, and what compares G's with them."""
+    shapes = network.output_shapes(*size)
+    counts = [prod(shapes[name]) for name in of_content(arguments, size)]
+    picture = 3 * prod(size)
+    # a_C; then a_G − a_C and its square
+    return (sum(counts) + max(AT_PICTURE * picture, 2 * max(counts))) * network.dtype.itemsize
 
 
 def checked_memory(
@@ -82,9 +117,9 @@ def checked_memory(
     network : FastNetwork
         Loaded.
     shapes : list of tuple
-        Of the content and the style image as they are in their files; both are decoded.
+        Of the content and the style images as they are in their files; all are decoded.
     layers : list of str
-        Those that J looks at.
+        Those that the pass goes through whose time is measured.
     arguments : Namespace
         The command line.
 

@@ -1,26 +1,29 @@
-"""What transfer.py shows while it works, and what it saves in the end."""
+"""What transfer.py saves, and where."""
 
 import argparse
-import contextlib
 import os
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from interrupts import Interrupts
 from places import beside, check_output, default_stem, numbered, same_file, save_somewhere
+from transfer_inputs import Pictures
+from transfer_memory import WIDEST
+from transfer_progress import say
 
 from scratchnet import save_image
-from scratchnet.files.images import resize_image, side_by_side
+from scratchnet.files.images import image_format, resize_image, side_by_side
 from scratchnet.files.names import expanded
 from scratchnet.files.saving import replacing
 from scratchnet.files.weights import embedded_weights
 from scratchnet.style.checkpoint import Record
-from scratchnet.style.course import Step
+from scratchnet.style.colors import keep_colors
+from scratchnet.style.course import Step, TransferResult
 
 STRIP, CURVE = ENDS = ("_strip.png", "_loss.png")
-WIDEST = 2  # of a picture in the strip, in long sides of the result
 
 
 def check_extra() -> None:
@@ -31,53 +34,6 @@ def check_extra() -> None:
         import tqdm  # noqa: F401
     except ImportError as error:
         raise ValueError(f"{error}; install the extra: pip install '.[viz]'") from None
-
-
-class Progress:
-    """The callback: shows a bar with the loss by term; a step is something to save."""
-
-    def __init__(self, interrupts: Interrupts):
-        self.last: Step | None = None
-        self.history: list[Record] = []
-        self.interrupts = interrupts
-        self.bar = None
-
-    def _begin(self):
-        """Show the bar: not before the first step, for what is wrong is one line alone."""
-        from tqdm import tqdm
-
-        form = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
-        tqdm.monitor_interval = 0  # its thread would map 0.1 GB of addresses
-        return tqdm(total=1.0, bar_format=form)
-
-    def __call__(self, step: Step) -> None:
-        """Show one step."""
-        self.last = step
-        self.history.append(Record(step.iteration, step.loss, step.terms, step.image.shape[:2]))
-        if step.progress >= 1:
-            self.interrupts.hold()
-        else:
-            self.interrupts.begin()
-        sums = dict.fromkeys(("content", "style", "tv"), 0.0)
-        for name, term in step.terms.items():
-            sums[name.split()[0]] += term
-        terms = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            self.bar = self._begin() if self.bar is None else self.bar
-            self.bar.set_postfix_str(f"step {step.iteration}: J {step.loss:.4g} ({terms})", False)
-            self.bar.update(step.progress - self.bar.n)
-
-    def close(self) -> None:
-        """End the bar's line."""
-        with contextlib.suppress(OSError):
-            if self.bar is not None:
-                self.bar.close()
-
-
-def say(text: str, stream=None) -> None:
-    """Print a line, even if nobody reads any more."""
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=stream or sys.stdout, flush=True)
 
 
 def plot_history(history: list[Record], path: Path) -> None:
@@ -119,22 +75,52 @@ def strip(pictures: list[np.ndarray]) -> np.ndarray:
     return side_by_side(row)
 
 
-def checked_output(arguments: argparse.Namespace) -> Path:
-    """Return where the result goes, after checking that all files can go there."""
-    inputs = {name: getattr(arguments, name) for name in ("content", "style", "weights", "resume")}
-    inputs["weights"] = inputs["weights"] or embedded_weights()
-    if arguments.init not in ("random", "content"):
-        inputs["init"] = expanded(arguments.init)
-    inputs = {f"--{name}": path for name, path in inputs.items() if path}
-    output, checkpoint = arguments.output, arguments.checkpoint
-    if output is None:
-        stem = default_stem(arguments.content.stem, arguments.style.stem)
-        output = Path("outputs", f"{stem}.png")
-        if os.path.lexists("outputs") and not Path("outputs").is_dir():
-            raise ValueError("outputs: is a file, wanted a folder; --output names another place")
-        output = output if arguments.overwrite else numbered(output, ENDS)
-    files = [output, *beside(output, ENDS)]
-    if checkpoint is not None:
+class Places(NamedTuple):
+    """Where everything goes that is saved at the end, and every so many steps."""
+
+    output: Path
+    strip: Path
+    curve: Path
+    frames: list[Path]
+
+
+def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return all files that are read, by the flag that names them."""
+    named = {
+        "--content": [arguments.content],
+        "--style": arguments.style,
+        "--weights": [arguments.weights or embedded_weights()],
+        "--resume": [arguments.resume] if arguments.resume else [],
+        "--init": [] if arguments.init in ("random", "content") else [expanded(arguments.init)],
+    }
+    return {
+        flag if len(paths) == 1 else f"{flag} ({n})": path
+        for flag, paths in named.items()
+        for n, path in enumerate(paths, start=1)
+    }
+
+
+def default_output(arguments: argparse.Namespace, ends: list[str]) -> Path:
+    """Return outputs/CONTENT_STYLE.png, or the first such name with a number that is free."""
+    stem = default_stem(arguments.content.stem, *(path.stem for path in arguments.style))
+    output = Path("outputs", f"{stem}.png")
+    if os.path.lexists("outputs") and not Path("outputs").is_dir():
+        raise ValueError("outputs: is a file, wanted a folder; --output names another place")
+    return output if arguments.overwrite else numbered(output, ends)
+
+
+def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
+    """Return where the results go, after checking that all files can go there.
+
+    ``evaluations`` says how many pictures there will be on the way.
+    """
+    every = arguments.save_every or evaluations
+    ends = [*ENDS, *(f"_{n:04}.png" for n in range(every, evaluations, every))]
+    output = arguments.output or default_output(arguments, ends)
+    image_format(output)
+    strip, curve, *frames = beside(output, ends)
+    files, inputs = [output, strip, curve, *frames], read_files(arguments)
+    if (checkpoint := arguments.checkpoint) is not None:
         if any(same_file(checkpoint, path) for path in files):
             raise ValueError(f"--checkpoint {checkpoint}: is an output as well")
         goes_on = arguments.resume is not None and same_file(checkpoint, arguments.resume)
@@ -144,24 +130,44 @@ def checked_output(arguments: argparse.Namespace) -> Path:
         output.parent.mkdir(exist_ok=True)
     for path in files:
         check_output("--output", path, inputs, arguments.overwrite)
-    return output
+    return Places(output, strip, curve, frames)
+
+
+class Frames:
+    """A callback that saves the picture so far every so many steps."""
+
+    def __init__(self, every: int | None, places: list[Path]):
+        self.every, self.places = every, list(places)
+
+    def __call__(self, step: Step) -> None:
+        """Save if it is time; what can't be saved is said once, and the transfer goes on."""
+        if self.places and step.iteration and step.iteration % self.every == 0:
+            place = self.places.pop(0)
+            try:
+                save_image(place, step.image)
+            except OSError as error:
+                self.places.clear()
+                warnings.warn(f"{place}: not saved ({error.strerror or error})", stacklevel=2)
 
 
 def save_all(
-    output: Path, pictures: list[np.ndarray], history: list[Record], overwrite: bool
+    result: TransferResult, pictures: Pictures, places: Places, arguments: argparse.Namespace
 ) -> bool:
-    """Save the last of the pictures, the strip of all, and the curve; say where.
+    """Save the picture, the strip of all, and the curve of J; say where.
 
     Returns whether all three are where they were wanted.
     """
-    names = beside(output, ENDS)
+    image = result.image
+    if arguments.original_colors == "luminance":
+        image = keep_colors(image, pictures.content)
+    row = [pictures.content, *pictures.styles, image]
     saved, whole = [], True
     for path, save in [
-        (output, lambda place: save_image(place, pictures[-1])),
-        (names[0], lambda place: save_image(place, strip(pictures))),
-        (names[1], lambda place: plot_history(history, place)),
+        (places.output, lambda place: save_image(place, image)),
+        (places.strip, lambda place: save_image(place, strip(row))),
+        (places.curve, lambda place: plot_history(result.history, place)),
     ]:
-        place, trouble = save_somewhere(path, save, overwrite)
+        place, trouble = save_somewhere(path, save, arguments.overwrite)
         if trouble:
             whole = False
             say(f"transfer: {trouble}" + (f"; saved {place} instead" if place else ""), sys.stderr)

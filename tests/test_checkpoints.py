@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 from conftest import make_tiny_network
 
+import scratchnet
 from scratchnet import LBFGS, FastNetwork, GradientDescent, PixelDescent, style_transfer
 from scratchnet.style.checkpoint import load_checkpoint
 from scratchnet.style.course import TransferInterrupted
 
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
-OPTIMIZERS = [GradientDescent(1e-5), PixelDescent(), LBFGS(pairs=3)]
+OPTIONS = {GradientDescent: {"learning_rate": 1e-5}, LBFGS: {"pairs": 3}}
+OPTIMIZERS = [  # all that there are
+    kind(**OPTIONS.get(kind, {}))
+    for kind in vars(scratchnet).values()
+    if isinstance(kind, type) and hasattr(kind, "step")
+]
 PICTURES = np.random.default_rng(5).uniform(0, 255, (2, 130, 66, 3))
 SMALL = PICTURES[:, ::5, ::4]
 
@@ -41,15 +47,22 @@ def interrupted(file, at, **options):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: type(o).__name__)
 @pytest.mark.parametrize(
-    ("pictures", "init", "stops"),
-    # of PICTURES from noise: 4 evaluations at 65×33, the first level, then 7
-    [(SMALL, "content", (0, 3, 6)), (PICTURES, "random", (2, 3, 4, 7))],
+    ("pictures", "init", "evaluations", "stops"),
+    [
+        (SMALL, "content", 7, (0, 3, 6)),
+        (SMALL, "random", 7, (1, 5)),
+        (PICTURES, "content", 7, (2, 4)),
+        (PICTURES, "random", 11, (2, 3, 4, 7)),  # 4 at 65×33, the first level, then 7
+    ],
+    ids=["small, content", "small, noise", "large, content", "large, noise"],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_resumed_transfer_gives_the_same_bytes(tmp_path, optimizer, pictures, init, stops, dtype):
+def test_a_resumed_transfer_gives_the_same_bytes(
+    tmp_path, optimizer, pictures, init, evaluations, stops, dtype
+):
     options = {"optimizer": optimizer, "init": init, "network": make_tiny_network(dtype=dtype)}
     whole = transfer(pictures, **options)
-    assert len(whole.history) == (7 if init == "content" else 11)
+    assert len(whole.history) == evaluations
     for stop in stops:
         file = tmp_path / f"{stop}.npz"
         interrupted(file, stop, pictures=pictures, **options)

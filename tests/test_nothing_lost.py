@@ -21,6 +21,7 @@ from scratchnet import (
     save_image,
     style_transfer,
 )
+from scratchnet.style.checkpoint import load_checkpoint
 from scratchnet.style.course import PATIENCE, TransferInterrupted
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
@@ -282,11 +283,14 @@ def test_the_script_saves_what_there_is_when_memory_runs_out(run, tmp_path, monk
     [
         (["--learning-rate", "0"], "argument --learning-rate: 0 is not a number above 0"),
         (["--content-weight", 0, "--style-weight", 0, "--tv-weight", 0], "--tv-weight are all 0"),
-        (["--style-layers", "relu1_1,relu2_1,relu1_1"], "--style-layers relu1_1,relu2_1,relu1_1: "
-         "relu1_1 is there twice"),
-        (["--content-layers", "relu1_1,relu1_1"], "--content-layers relu1_1,relu1_1: relu1_1 is"),
+        (["--style-layers", "relu1_1,relu2_1,relu1_1"], "argument --style-layers: relu1_1 is there "
+         "twice in relu1_1,relu2_1,relu1_1"),
+        (["--content-layers", "relu1_1:2,relu1_1"], "argument --content-layers: relu1_1 is there"),
+        (["--style-layers", "relu1_1:many"], "argument --style-layers: 'relu1_1:many' is not like"),
+        (["--style-blend-weights", "1", "2"], "--style-blend-weights: got 2, wanted one for each"),
+        (["--style-blend-weights", "0"], "--style-blend-weights: all are 0"),
         (["--seed", "-1"], "argument --seed: -1 is not a whole number of at least 0"),
-        (["--save-every", "5"], "--save-every: wants a --checkpoint FILE"),
+        (["--save-every", "0"], "argument --save-every: 0 is not a whole number of at least 1"),
         (["--resume", "none.npz"], "none.npz: no such checkpoint"),
         (["--content", "thin.png"], "--content thin.png: a picture of 30×3 is too small for "
          "relu5_1, which needs at least 16×16; what helps is --enlarge or a larger --image-size"),
@@ -386,16 +390,16 @@ def test_help_on_a_latin_1_terminal_through_a_link_without_the_extra(tmp_path):
     assert b"not here; install the extra: pip install '.[viz]'" in run.stderr
 
 
-KILLS = 20
+KILLS = 50
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGQUIT"])
-def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name):
-    """At 20 moments, 10 of them after the first step, and three more signals soon after."""
+@pytest.mark.parametrize(("name", "count"), [("SIGINT", 20), ("SIGTERM", KILLS), ("SIGQUIT", 20)])
+def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name, count):
+    """At so many moments, half of them after the first step, and three more signals soon after."""
     number = getattr(signal, name)
     rng, ends = np.random.default_rng(number), {"early": 0, "saved": 0, "done": 0}
-    for n in range(KILLS):
+    for n in range(count):
         folder = tmp_path / str(n)
         folder.mkdir()
         iterations = 6 if n % 2 else 60  # so that some signals come at the end, and after it
@@ -405,7 +409,7 @@ def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name):
             wait_for_step(process)
             time.sleep(rng.uniform(0, 1.5))
         else:
-            time.sleep(0.1 + 0.15 * n)
+            time.sleep(0.1 + 3 * n / count)
         for _ in range(4):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
@@ -432,25 +436,64 @@ def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name):
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_the_picture_is_the_same(tmp_path):
+def test_killed_fifty_times_the_picture_is_the_same(tmp_path):
     """Each time the same command goes on from the last checkpoint, as after a power cut."""
-    flags = ["--image-size", 64, "--iterations", 400, "--threads", 1, "--init", "content"]
+    flags = ["--image-size", 64, "--iterations", 1000, "--threads", 1, "--init", "content"]
     whole = start(tmp_path, *flags, "--output", "whole.png")
-    assert whole.wait(timeout=300) == 0
-    rng, kept = np.random.default_rng(3), ["--checkpoint", "c.npz", "--save-every", 1]
-    kills = finished = 0
-    while not finished:
+    whole.communicate(timeout=300)
+    assert whole.returncode == 0
+    rng = np.random.default_rng(3)
+    flags += ["--checkpoint", "c.npz", "--save-every", 1, "--output", "a.png", "--overwrite"]
+    for _ in range(KILLS):
         resume = ["--resume", "c.npz"] if (tmp_path / "c.npz").exists() else []
-        process = start(tmp_path, *flags, *kept, *resume, "--output", "a.png")
-        if kills < KILLS:
-            wait_for_step(process) if not resume else time.sleep(1.5)
-            time.sleep(rng.uniform(0, 0.7))
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
-        finished = process.wait(timeout=300) == 0
-        assert finished
+        process = start(tmp_path, *flags, *resume)
+        wait_for_step(process)
+        time.sleep(rng.uniform(0, 0.7))
+        process.kill()
+        process.communicate()
+    steps = len(load_checkpoint(tmp_path / "c.npz", 64 * 48).history)
+    assert steps > KILLS
+    print(f"SIGKILL: {KILLS} times on the way to step {steps} of 1000")
+    process = start(tmp_path, *flags, "--resume", "c.npz")
+    process.communicate(timeout=300)
+    assert process.returncode == 0
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
     left = [name for name in files(tmp_path) if name.startswith(".")]
     assert left == []
+
+
+def wait_for_hidden_files(process, folder, count):
+    """Wait until a process has begun to write so many files, or ends."""
+    seen = set(os.listdir(folder))
+    while count and process.poll() is None:
+        new = set(os.listdir(folder)) - seen
+        seen |= new
+        count -= min(count, len(new))
+
+
+@pytest.mark.slow
+def test_fifty_kills_leave_old_files_whole_and_the_next_run_tidies_up(tmp_path):
+    """At any time of a run that replaces all its files, every second time while it writes one."""
+    flags = ["--image-size", 32, "--iterations", 8, "--threads", 1, "--overwrite",
+             "--output", "a.png", "--checkpoint", "c.npz", "--save-every", 1]  # fmt: skip
+    begin = time.monotonic()
+    assert start(tmp_path, *flags).wait(timeout=60) == 0
+    seconds = time.monotonic() - begin
+    whole = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    assert [*whole] == [*NAMES, "c.npz"]
+    rng, left = np.random.default_rng(4), 0
+    for n in range(KILLS):
+        process = start(tmp_path, *flags)
+        if n % 2:
+            time.sleep(rng.uniform(0, seconds))
+        else:
+            wait_for_hidden_files(process, tmp_path, rng.integers(1, 17))  # it makes 16
+        process.kill()
+        process.communicate()
+        for name in NAMES:
+            assert (tmp_path / name).read_bytes() == whole[name]
+        load_checkpoint(tmp_path / "c.npz", 32 * 24)  # of whatever step
+        left += len(files(tmp_path)) > len(whole)
+    print(f"SIGKILL: {KILLS}, after {left} of them a half-written file lay about")
+    assert start(tmp_path, *flags).wait(timeout=60) == 0
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == whole

@@ -93,7 +93,7 @@ def test_transfer_defaults_are_the_packages_own():
         (["--output", "x.doc"], "x.doc: the ending '.doc' names no format"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
         (["--content-layers", "relu6_1"], "unknown layer 'relu6_1'; the layers are preprocess,"),
-        (["--style-layers", ","], "--style-layers: got no layer"),
+        (["--style-layers", ","], "argument --style-layers: no layer in ','"),
         (["--image-size", "8"], "too small for relu5_1"),
         (["--image-size", "0"], "argument --image-size: 0 is not a whole number of at least 1"),
         (["--image-size", "big"], "argument --image-size: invalid"),
@@ -105,7 +105,7 @@ def test_transfer_defaults_are_the_packages_own():
         (["--max-pixels", "100"], "leuven_street.jpg: 512×384 is over the limit of 100 pixels"),
         (["--pooling", "median"], "argument --pooling: invalid choice: 'median'"),
         (["--threads", "0"], "argument --threads: 0 is not a whole number of at least 1"),
-        (["--optimizer", "adam"], "argument --optimizer: invalid choice: 'adam'"),
+        (["--optimizer", "sgd"], "argument --optimizer: invalid choice: 'sgd'"),
         (["--styel", "x"], "unrecognized arguments: --styel"),
     ],
 )

@@ -1,0 +1,116 @@
+"""The pictures that transfer.py works on: read, checked, and brought to size."""
+
+import argparse
+import time
+from typing import NamedTuple
+
+import numpy as np
+from transfer_memory import Size
+
+from scratchnet import VGG
+from scratchnet.files.decoding import decode_image
+from scratchnet.files.images import resize_image
+from scratchnet.files.names import expanded
+from scratchnet.style.colors import match_colors
+from scratchnet.style.layers import CONTENT_LAYERS
+from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
+from scratchnet.style.objective import LayerGradients
+
+
+class Pictures(NamedTuple):
+    """What is painted, in the manner of what, and the start: a picture, or its name."""
+
+    content: np.ndarray
+    styles: list[np.ndarray]
+    init: str | np.ndarray
+
+    @property
+    def shapes(self) -> list[tuple]:
+        """Of the content and the style pictures."""
+        return [self.content.shape, *(style.shape for style in self.styles)]
+
+
+def read_pictures(arguments: argparse.Namespace) -> Pictures:
+    """Read the picture files, as they are in them."""
+    content, *styles = (
+        decode_image(path, max_pixels=arguments.max_pixels)
+        for path in (arguments.content, *arguments.style)
+    )
+    init = arguments.init
+    if init not in ("random", "content"):
+        init = decode_image(expanded(init), max_pixels=arguments.max_pixels)
+    return Pictures(content, styles, init)
+
+
+def at_size(pictures: Pictures, sizes: list[Size], arguments: argparse.Namespace) -> Pictures:
+    """Return the pictures at the sizes at which they are used, with the colours asked for."""
+    content, *styles = (
+        resize_image(picture, size)
+        for picture, size in zip([pictures.content, *pictures.styles], sizes, strict=True)
+    )
+    if arguments.original_colors == "match":
+        styles = [match_colors(style, content) for style in styles]
+    init = pictures.init
+    if not isinstance(init, str):
+        init = resize_image(init, content.shape[:2])
+    return Pictures(content, styles, init)
+
+
+def looked_at(arguments: argparse.Namespace) -> list[str]:
+    """Return all layers that J looks at, at full size."""
+    return list({**(arguments.content_layers or CONTENT_LAYERS), **arguments.style_layers})
+
+
+def check_sizes(network: VGG, sizes: list[Size], arguments: argparse.Namespace) -> None:
+    """Raise ValueError for a picture that is too small for its layers, naming what helps."""
+    of_content = "--content", arguments.content, looked_at(arguments)
+    checks = [(*of_content, "--enlarge or a larger --image-size")]
+    for path in arguments.style:
+        checks.append(("--style", path, arguments.style_layers, "--enlarge"))
+    for (flag, path, wanted, remedy), size in zip(checks, sizes, strict=True):
+        network.depth(wanted)  # raises for an unknown layer, whatever the picture
+        try:
+            network.check_image((*size, 3), wanted)
+        except ValueError as error:
+            raise ValueError(f"{flag} {path}: {error}; what helps is {remedy}") from None
+
+
+def levels_of(size: Size, arguments: argparse.Namespace) -> list[tuple[Size, int]]:
+    """Return the sizes that the transfer goes through, and the steps at each."""
+    sizes = coarse_to_fine_sizes(size) if arguments.init == "random" else [size]
+    return list(zip(sizes, steps_of(sizes, arguments.iterations), strict=True))
+
+
+def seconds_of_a_pass(network: VGG, image: np.ndarray, layers: list[str]) -> float:
+    """Measure both passes through the network."""
+    for _ in range(2):  # the first one is slower: its memory has to be got from the system
+        start = time.perf_counter()
+        activations, caches = network.forward(image, layers)
+        losses = {"time": dict.fromkeys(layers, lambda a: (0.0, a))}
+        network.backward(LayerGradients(losses, activations), caches)
+        seconds = time.perf_counter() - start
+    return seconds
+
+
+def announce(
+    network: VGG, pictures: Pictures, start: tuple, memory: int, arguments: argparse.Namespace
+) -> None:
+    """Say what is going to happen: sizes, memory, and time (from one pass at full size).
+
+    ``start`` is the shape of the --init as it was read, if it is a picture.
+    """
+    height, width = size = pictures.content.shape[:2]
+    levels = levels_of(size, arguments)
+    seconds = seconds_of_a_pass(network, pictures.content, looked_at(arguments))
+    pixels = sum((n + 1) * h * w for (h, w), n in levels)
+    print(f"content  {arguments.content}")
+    for path, style in zip(arguments.style, pictures.styles, strict=True):
+        print(f"style    {path} at {style.shape[1]}×{style.shape[0]} px")
+    if start and start[:2] != size:
+        print(f"start    {arguments.init}, {start[1]}×{start[0]} px, scaled to {width}×{height} px")
+    print(f"steps    {', '.join(f'{w}×{h} px {n}' for (h, w), n in levels)}")
+    workspace = network.workspace
+    if workspace.granted < workspace.threads:
+        print(f"threads  {workspace.granted}, not {workspace.threads}: the system grants no more")
+    minutes = seconds * pixels / (height * width) / 60
+    print(f"expected {minutes:.1f} minutes, {memory / 1e9:.1f} GB of memory")

@@ -1,0 +1,105 @@
+"""What transfer.py offers beside one photograph and one painting."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import IMAGES, files, load_script
+
+from scratchnet import load_image, save_image
+
+SMALL = ["--image-size", 32, "--iterations", 4, "--threads", 1]
+
+
+def pixels(path):
+    return np.asarray(load_image(path))
+
+
+def test_layers_with_weights_are_shares():
+    parse = load_script("transfer").parse_arguments
+    arguments = parse(["--style-layers", "relu1_1:4, relu2_1:1", "--content-layers", "relu3_1"])
+    assert arguments.style_layers == {"relu1_1": 0.8, "relu2_1": 0.2}
+    assert arguments.content_layers == {"relu3_1": 1.0}
+    assert sum(parse([]).style_layers.values()) == pytest.approx(1)
+
+
+def test_one_style_twice_paints_as_once(run, tmp_path):
+    style = IMAGES / "woodcut.jpg"
+    assert run("transfer", *SMALL, "--style", style, "--output", "once.png")[0] == 0
+    code, out, _ = run("transfer", *SMALL, "--style", style, style, "--output", "twice.png")
+    assert code == 0 and out.count("woodcut.jpg at") == 2
+    difference = pixels("once.png") - pixels("twice.png")
+    assert np.abs(difference).max() <= 1  # of 255: rounding, in float32
+    blend = ["--style", style, IMAGES / "mosaic.jpg", "--style-blend-weights", 1, 3]
+    assert run("transfer", *SMALL, *blend)[0] == 0
+    assert "outputs/leuven_street_woodcut_mosaic.png" in files(tmp_path)
+
+
+def test_original_colors(run, tmp_path):
+    grey = np.repeat(np.random.default_rng(0).uniform(0, 255, (32, 32, 1)), 3, axis=2)
+    save_image(tmp_path / "grey.png", grey)
+    flags = [*SMALL, "--content", "grey.png", "--original-colors"]
+    assert run("transfer", *flags, "luminance", "--output", "a.png")[0] == 0
+    assert not np.ptp(pixels("a.png"), axis=2).any()
+    assert run("transfer", *flags, "match", "--output", "b.png")[0] == 0
+    assert run("transfer", *flags[:-1], "--output", "c.png")[0] == 0
+    chroma = [np.ptp(pixels(name), axis=2).mean() for name in ("b.png", "c.png")]
+    assert chroma[0] < chroma[1]
+
+
+def test_pictures_on_the_way(run, tmp_path):
+    flags = [*SMALL, "--image-size", 128, "--save-every", 3, "--output", "a.png"]
+    code, _, error = run("transfer", *flags)
+    # 3 evaluations at 64 px, then 5 at 128
+    assert code == 0, error
+    assert files(tmp_path) == ["a.png", "a_0003.png", "a_0006.png", "a_loss.png", "a_strip.png"]
+    assert pixels("a_0003.png").shape == pixels("a.png").shape
+    code, _, error = run("transfer", *flags[:-2], "--output", "b.png")
+    (tmp_path / "c_0003.png").write_bytes(b"mine")
+    code, _, error = run("transfer", *flags[:-2], "--output", "c.png")
+    assert code == 2 and "c_0003.png: is there already; --overwrite replaces it" in error
+
+
+def test_a_folder_of_pictures(run, tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    for name in ("a.png", "sub/a.png"):
+        save_image(tmp_path / "in" / name, np.random.default_rng(0).uniform(0, 255, (32, 40, 3)))
+    (tmp_path / "in" / "bad.jpg").write_bytes((IMAGES / "cat.jpg").read_bytes()[:2000])
+    code, out, error = run("transfer", *SMALL, "--content", "in", "--output", "out")
+    assert code == 1 and "painted  2 of 3 pictures" in out
+    assert re.search(r"in/bad\.jpg: damaged or cut off .*; skipped", error)
+    made = [name for name in files(tmp_path) if name.startswith("out/")]
+    ends = ("", "_loss", "_strip")
+    assert made == sorted(
+        f"out/{stem}_starry_night{end}.png" for stem in ("a", "sub_a") for end in ends
+    )
+    code, _, error = run("transfer", *SMALL, "--content", "in", "--resume", "x")
+    assert code == 2 and "--resume: is for one picture, not for a folder of them" in error
+    code, _, error = run("transfer", *SMALL, "--content", "in", "--output", "x.png")
+    assert code == 2 and "--output x.png: is no folder" in error
+
+
+def test_progress_where_there_is_no_terminal(run, monkeypatch):
+    load_script("transfer")
+    _, _, error = run("transfer", *SMALL, "--output", "a.png")
+    assert "\r" not in error and error.count("\n") == 1  # the end, and nothing within 10 seconds
+    assert re.match(r"100% step 4: J \S+ \(tv \S+, style \S+, content \S+\), 0 s left\n", error)
+    monkeypatch.setattr("transfer_progress.SECONDS", 0)
+    _, _, error = run("transfer", *SMALL, "--output", "b.png")
+    assert error.count("\n") == 5
+    _, _, error = run("transfer", *SMALL, "--output", "c.png", "--quiet")
+    assert error == ""
+
+
+def test_a_start_of_another_size_is_said(run, tmp_path):
+    save_image(tmp_path / "start.png", np.full((20, 30, 3), 90))
+    code, out, _ = run("transfer", *SMALL, "--init", "start.png", "--output", "a.png")
+    assert code == 0 and "start    start.png, 30×20 px, scaled to 32×24 px" in out
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "descent", "lbfgs"])
+def test_all_optimizers_paint(run, optimizer):
+    code, out, error = run("transfer", *SMALL, "--optimizer", optimizer)
+    assert code == 0, error
+    assert "J        " in out
