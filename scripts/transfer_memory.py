@@ -12,7 +12,8 @@ from math import prod
 from command_line import available_addresses, available_memory, memory_in_use, peak_memory
 
 from scratchnet import LBFGS, FastNetwork
-from scratchnet.fast.prediction import passes_memory, peak_of
+from scratchnet.fast.fastest import FastConvolution
+from scratchnet.fast.prediction import passes_memory
 from scratchnet.files.images import fit
 from scratchnet.style.layers import content_layers_at
 from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
@@ -65,14 +66,10 @@ def added_memory(
     of_style = list(arguments.style_layers)
     # First the pass whose time is measured, where the gradients are no new arrays; then what makes
     # the targets, and the steps, of each level.
-    order = [(content, layers, False)]
+    passes = [(content, layers, False)]
     for level in levels:
-        order += [(scaled_style(s, level[0] / content[0]), of_style, False) for s in styles]
-        order.append((level, of_content(arguments, level) + of_style, True))
-    passes = [
-        passes_memory(network, *(max(side, SMALLEST) for side in size), names, back=back)
-        for size, names, back in order
-    ]
+        passes += [(scaled_style(s, level[0] / content[0]), of_style, False) for s in styles]
+        passes.append((level, of_content(arguments, level) + of_style, True))
 
     def pictures(count: float, size: Size) -> int:
         return round(count * 3 * prod(size)) * network.dtype.itemsize
@@ -91,11 +88,36 @@ def added_memory(
     strip = content[0], 2 * content[1] + sum(width for _, width in parts)
     shrinking = [pictures(1, s) + resampling(s, to) for s, to in zip(styles, parts, strict=True)]
     saving = max(pictures(SAVING, strip), pictures(1, strip) + max(shrinking))
-    work = LIBRARIES + round(HOLES * peak_of(passes)) + contents(network, content, arguments)
+    work = (
+        LIBRARIES + round(HOLES * peak_of(network, passes)) + contents(network, content, arguments)
+    )
     work += max(pictures(pairs + STEP, content), saving)
     # The decoded pictures are let go of, at least a byte a pixel.
     work -= sum(prod(shape[:2]) for shape in shapes)
     return work + pictures(kept, content) + sum(pictures(1, style) for style in styles)
+
+
+def peak_of(network: FastNetwork, passes: list[tuple[Size, list[str], bool]]) -> int:
+    """Return the peak in bytes of passes over one picture after the other: size, layers, back?
+
+    A kernel that was transformed for one size is let go of when a pass over another comes to its
+    layer. So for a while there are some for either.
+    """
+    kernels: dict[str, int] = {}
+    maps = work = peak = 0
+    for size, names, back in passes:
+        height, width = (max(side, SMALLEST) for side in size)
+        memory = passes_memory(network, height, width, names, back=back)
+        maps, work = max(maps, memory.maps), max(work, memory.work)
+        shapes, x, own, most = network.output_shapes(height, width), (height, width, 3), 0, 0
+        for layer in network.layers[: network.depth(names)]:
+            if isinstance(layer, FastConvolution):
+                kernels[layer.name] = layer.memory(x).kept * network.dtype.itemsize
+                own += kernels[layer.name]
+                most = max(most, sum(kernels.values()))
+            x = shapes[layer.name]
+        peak = max(peak, memory.kept - own + most + maps + work)
+    return peak
 
 
 def contents(network: FastNetwork, size: Size, arguments) -> int:
