@@ -46,8 +46,10 @@ def plot_history(history: list[Record], path: Path) -> None:
     axes = figure.subplots()
     iterations = [record.iteration for record in history]
     axes.semilogy(iterations, [record.loss for record in history], "k", label="J", linewidth=2)
-    for name in history[0].terms:
-        axes.semilogy(iterations, [record.terms[name] for record in history], label=name)
+    # the layers that are compared, and so the terms, may change with the size
+    for name in dict.fromkeys(name for record in history for name in record.terms):
+        values = [record.terms.get(name, np.nan) for record in history]
+        axes.semilogy(iterations, values, label=name)
     for before, after in pairwise(history):
         if before.size != after.size:
             axes.axvline(after.iteration, color="0.8", zorder=0)

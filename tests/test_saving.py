@@ -179,8 +179,8 @@ def test_a_transfer_to_a_full_disk_loses_nothing(run, disk, tmp_path, recwarn, k
     (tmp_path / "work").mkdir()
     os.chdir(tmp_path / "work")
     code, _, error = run(
-        "transfer", "--image-size", 64, "--iterations", 2, "--threads", 1, "--overwrite",
-        "--output", folder / "a.png", "--checkpoint", folder / "c.npz", "--save-every", 1,
+        "transfer", "--image-size", 64, "--iterations", 12, "--threads", 1, "--overwrite",
+        "--output", folder / "a.png", "--checkpoint", folder / "c.npz",
     )  # fmt: skip
     lines = [line for line in error.splitlines() if line.startswith("transfer: ")]
     assert "Traceback" not in error and len(lines) == error.count("transfer: ")

@@ -60,6 +60,13 @@ def test_pictures_on_the_way(run, tmp_path):
     assert code == 2 and "c_0003.png: is there already; --overwrite replaces it" in error
 
 
+def test_layers_that_change_with_the_size_share_a_curve(run, tmp_path):
+    """From 72 px, where content is compared at relu3_3, to 144, where it is at relu4_2 as well."""
+    code, _, error = run("transfer", *SMALL, "--image-size", 144, "--output", "a.png")
+    assert code == 0, error
+    assert files(tmp_path) == ["a.png", "a_loss.png", "a_strip.png"]
+
+
 def test_a_folder_of_pictures(run, tmp_path):
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "out").mkdir()
