@@ -33,7 +33,8 @@ class Adam:
     Parameters
     ----------
     learning_rate : float
-        η, in pixel values (0–255).
+        η, in pixel values (0–255). From noise, 20 ended lower than 4, 8 and 12 (the street in the
+        manner of *The Starry Night*, 128 px, 76 and 150 steps).
     beta1, beta2 : float
         How much of m and of v is left after an iteration; at least 0, below 1.
     epsilon : float
@@ -45,7 +46,7 @@ class Adam:
         For a learning rate that is not above 0, or a β that is not at least 0 and below 1.
     """
 
-    learning_rate: float = 10.0
+    learning_rate: float = 20.0
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
