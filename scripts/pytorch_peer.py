@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from scratchnet.fast.workspace import available_cores
 from scratchnet.files.weights import load_weights
 from scratchnet.network.preprocessing import MEAN_BGR
-from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import STYLE_LAYERS, content_layers_at
 from scratchnet.style.terms import TV_SIDE
 
 torch.set_num_threads(available_cores())
@@ -66,8 +66,9 @@ class PyTorchObjective:
     def __init__(self, content: np.ndarray, style: np.ndarray):
         self.content_weight, self.style_weight, self.tv_weight = 1.0, 1e-3, 10.0
         self.network = PyTorchVGG()
+        self.content_layers = content_layers_at(content.shape[:2])
         with torch.no_grad():
-            a_C = self.network.activations(to_torch(content), CONTENT_LAYERS)
+            a_C = self.network.activations(to_torch(content), self.content_layers)
             self.content_targets = {name: a.clone() for name, a in a_C.items()}
             a_S = self.network.activations(to_torch(style), STYLE_LAYERS)
             self.style_targets = {name: self._gram(a) for name, a in a_S.items()}
@@ -75,9 +76,9 @@ class PyTorchObjective:
     def __call__(self, image: np.ndarray) -> tuple[float, np.ndarray]:
         """Return (J, ∂J/∂G) at ``image``, (H, W, 3)."""
         x = to_torch(image).requires_grad_(True)
-        a_G = self.network.activations(x, CONTENT_LAYERS | STYLE_LAYERS)
+        a_G = self.network.activations(x, self.content_layers | STYLE_LAYERS)
         J = 0
-        for name, weight in CONTENT_LAYERS.items():
+        for name, weight in self.content_layers.items():
             squares = (a_G[name] - self.content_targets[name]).square()
             J = J + self.content_weight * weight * 0.5 * squares.mean()
         for name, weight in STYLE_LAYERS.items():
