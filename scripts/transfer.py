@@ -22,7 +22,7 @@ import sys
 import time
 import warnings
 
-from command_line import finished
+from command_line import leave
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
 from transfer_inputs import announce, at_size, check_sizes, levels_of, looked_at, read_pictures
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         pictures.content,
         pictures.styles,
         progress,
-        Frames(arguments.save_every, places.frames),
+        Frames(places.frames),
         blend_weights=arguments.style_blend_weights,
         network=network,
         init=pictures.init,
@@ -136,6 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = finished(main())
-    INTERRUPTS.end()
-    sys.exit(code)
+    leave(main(), INTERRUPTS)

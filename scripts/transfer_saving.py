@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class Places(NamedTuple):
     output: Path
     strip: Path
     curve: Path
-    frames: list[Path]
+    frames: dict[int, Path]  # by iteration
 
 
 def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -117,7 +118,8 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
     ``evaluations`` says how many pictures there will be on the way.
     """
     every = arguments.save_every or evaluations
-    ends = [*ENDS, *(f"_{n:04}.png" for n in range(every, evaluations, every))]
+    saved_at = range(every, evaluations, every)
+    ends = [*ENDS, *(f"_{n:04}.png" for n in saved_at)]
     output = arguments.output or default_output(arguments, ends)
     image_format(output)
     strip, curve, *frames = beside(output, ends)
@@ -132,19 +134,18 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
         output.parent.mkdir(exist_ok=True)
     for path in files:
         check_output("--output", path, inputs, arguments.overwrite)
-    return Places(output, strip, curve, frames)
+    return Places(output, strip, curve, dict(zip(saved_at, frames, strict=True)))
 
 
 class Frames:
-    """A callback that saves the picture so far every so many steps."""
+    """A callback that saves the picture so far at some iterations."""
 
-    def __init__(self, every: int | None, places: list[Path]):
-        self.every, self.places = every, list(places)
+    def __init__(self, places: Mapping[int, Path]):
+        self.places = dict(places)
 
     def __call__(self, step: Step) -> None:
         """Save if it is time; what can't be saved is said once, and the transfer goes on."""
-        if self.places and step.iteration and step.iteration % self.every == 0:
-            place = self.places.pop(0)
+        if place := self.places.get(step.iteration):
             try:
                 save_image(place, step.image)
             except OSError as error:

@@ -7,6 +7,7 @@ import pytest
 from conftest import IMAGES, files, load_script
 
 from scratchnet import load_image, save_image
+from scratchnet.style.course import Step
 
 SMALL = ["--image-size", 32, "--iterations", 4, "--threads", 1]
 
@@ -58,6 +59,17 @@ def test_pictures_on_the_way(run, tmp_path):
     (tmp_path / "c_0003.png").write_bytes(b"mine")
     code, _, error = run("transfer", *flags[:-2], "--output", "c.png")
     assert code == 2 and "c_0003.png: is there already; --overwrite replaces it" in error
+
+
+def test_a_picture_on_the_way_is_named_by_its_iteration(tmp_path):
+    """Also by a run that goes on from a checkpoint, and so begins in the middle."""
+    load_script("transfer")
+    from transfer_saving import Frames
+
+    frames = Frames({3: tmp_path / "a_0003.png", 6: tmp_path / "a_0006.png"})
+    for iteration in (5, 6, 7):
+        frames(Step(iteration, np.full((4, 4, 3), 90.0), 1.0, {}, 0.5))
+    assert files(tmp_path) == ["a_0006.png"]
 
 
 def test_layers_that_change_with_the_size_share_a_curve(run, tmp_path):
