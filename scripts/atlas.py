@@ -14,12 +14,11 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, finished, positive
-from places import check_ending, checked_place, save_and_say
+from command_line import Parser, leave, positive
+from places import checked_place, save_and_say
 from scanning import Pictures, add_scan_flags, read_files, reported, run_scan, tqdm
 
 from scratchnet import VGG
@@ -81,11 +80,12 @@ def atlas_patch(network, layer: str, channel: int, patch: Patch, sources: Source
 
 def run(arguments: argparse.Namespace) -> bool:
     """Scan if need be, and make the page."""
-    given, default, overwrite = arguments.output, Path("outputs/atlas.html"), arguments.overwrite
+    default, overwrite = Path("outputs/atlas.html"), arguments.overwrite
     inputs = read_files(arguments) | {"--patches": arguments.patches}
-    output = checked_place("--output", given, default, inputs, overwrite)
-    check_ending("--output", output, ".html", ".htm")
-    top = run_scan(arguments)
+    output = checked_place(
+        "--output", arguments.output, default, (".html", ".htm"), inputs, overwrite
+    )
+    top = run_scan(arguments, INTERRUPTS)
     if top.settings.k > GRID**2:
         raise ValueError(f"k {top.settings.k}: a card of the atlas has room for {GRID**2} patches")
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
@@ -120,6 +120,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = finished(main())
-    INTERRUPTS.end()
-    sys.exit(code)
+    leave(main(), INTERRUPTS)

@@ -149,10 +149,11 @@ def step_plot(path: Path) -> None:
     """Print and draw the error of each method against its step."""
     from matplotlib.figure import Figure
 
-    if path.suffix not in (".png", ".svg", ".pdf"):
+    endings = ".png", ".svg", ".pdf"
+    if path.suffix not in endings:
         raise ValueError(f"--step-plot {path}: wanted a name that ends in .png, .svg or .pdf")
     given = None if path == STEP_PLOT else path
-    path = checked_place("--step-plot", given, STEP_PLOT, {}, overwrite=False)
+    path = checked_place("--step-plot", given, STEP_PLOT, endings, {}, overwrite=False)
     figure = Figure(figsize=(7.5, 4.8), layout="constrained")
     axes, grey = figure.subplots(), {"color": "0.5", "linestyle": ":", "linewidth": 1}
     print(f"{'':<29} {'best h':>6} {'error':>8}   {'theory: h':>11} {'error':>8}   at h = 1e-4")

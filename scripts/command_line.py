@@ -9,6 +9,9 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
+
+from interrupts import Interrupts
 
 PROCESS = 180_000_000  # bytes that Python, its libraries and a network take
 
@@ -44,17 +47,19 @@ def whole(text: str) -> int:
     return number
 
 
-def finished(code: int) -> int:
-    """Return an exit code, after seeing to it that Python does not fail in its last breath.
+def leave(code: int, interrupts: Interrupts) -> NoReturn:
+    """End the script, and see to it that Python does not fail in its last breath.
 
-    What nobody reads any more (a terminal that is gone, a closed pipe) is thrown away.
+    What nobody reads any more (a terminal that is gone, a closed pipe) is thrown away, and signals
+    that come now are ignored.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return code
+    interrupts.end()
+    sys.exit(code)
 
 
 def available_memory() -> float:

@@ -182,7 +182,7 @@ def spectrum(x: np.ndarray, an_octave: int = 1) -> tuple[np.ndarray, np.ndarray]
 
 def compare_spectra(network: VGG, pair: str, inits: list[str], size: int, steps: int) -> None:
     """Print and draw the spectra of the gradient, the smoothed gradient and the right step."""
-    output = checked_place("--spectrum", None, OUTPUT, {}, overwrite=False)
+    output = checked_place("--spectrum", None, OUTPUT, (".png",), {}, overwrite=False)
     shape = {"figsize": (1 + 4.2 * len(inits), 4), "layout": "constrained"}
     figure, panels = plt.subplots(1, len(inits), sharey=True, squeeze=False, **shape)
     for panel, init in zip(panels[0], inits, strict=True):

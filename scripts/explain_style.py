@@ -19,13 +19,12 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
-import sys
 from math import ceil
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, finished, positive
-from places import check_ending, checked_place, outputs_beside, save_and_say, save_text
+from command_line import Parser, leave, positive
+from places import checked_place, outputs_beside, save_and_say, save_text
 from scanning import IMAGES, Pictures, add_scan_flags, read_files, reported, run_scan
 
 from scratchnet import VGG, gram_matrix, save_image, style_target
@@ -250,8 +249,7 @@ def places(arguments: argparse.Namespace, kinds: tuple[str, ...]) -> tuple[Path,
     if not arguments.shuffle:
         inputs["--content"] = arguments.content
     given, overwrite = arguments.output, arguments.overwrite
-    tables = checked_place("--output", given, Path(f"{stem}.md"), inputs, overwrite)
-    check_ending("--output", tables, ".md")
+    tables = checked_place("--output", given, Path(f"{stem}.md"), (".md",), inputs, overwrite)
     figures = outputs_beside(tables, [f"_{kind}.png" for kind in kinds], inputs, overwrite)
     return tables, dict(zip(kinds, figures, strict=True))
 
@@ -283,7 +281,7 @@ def run(arguments: argparse.Namespace) -> bool:
         settings.read_picture(path, arguments.max_pixels)
         for path in (arguments.content, arguments.style)
     )
-    top = run_scan(arguments)
+    top = run_scan(arguments, INTERRUPTS)
     content, style = (
         resize_image(image, settings.working_size(image.shape, top.settings.size))
         for image in (content, style)
@@ -321,6 +319,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = finished(main())
-    INTERRUPTS.end()
-    sys.exit(code)
+    leave(main(), INTERRUPTS)

@@ -16,12 +16,11 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from command_line import Parser, finished, positive
+from command_line import Parser, leave, positive
 from places import save_and_say, save_text
 from scanning import (
     Pictures,
@@ -184,7 +183,7 @@ def run(arguments: argparse.Namespace) -> bool:
     *figures, table_place = figure_places(arguments, *(f"_{kind}.png" for kind in CAPTIONS),
                                           "_occlusion.md")  # fmt: skip
     places = dict(zip(CAPTIONS, figures, strict=True))
-    top = run_scan(arguments)
+    top = run_scan(arguments, INTERRUPTS)
     architecture, learned = load_weights(arguments.weights)
     network, control = (
         VGG.build(parameters, architecture=architecture)
@@ -229,6 +228,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = finished(main())
-    INTERRUPTS.end()
-    sys.exit(code)
+    leave(main(), INTERRUPTS)

@@ -14,6 +14,8 @@ from pathlib import Path
 from scratchnet.files.names import printable
 from scratchnet.files.saving import replacing
 
+FIGURES = (".png", ".jpg", ".pdf")  # how matplotlib's may end
+
 
 class _NoneYet(Exception):  # noqa: N818 (it is no error)
     """Ends a trial of `replacing` before anything is replaced."""
@@ -92,12 +94,18 @@ def check_output(flag: str, path: Path, inputs: Mapping[str, Path], overwrite: b
 
 
 def checked_place(
-    flag: str, given: Path | None, default: Path, inputs: Mapping[str, Path], overwrite: bool
+    flag: str,
+    given: Path | None,
+    default: Path,
+    endings: Iterable[str],
+    inputs: Mapping[str, Path],
+    overwrite: bool,
 ) -> Path:
     """Return where a result goes, checked: where it was asked for, or by default, numbered."""
     path = given or (default if overwrite else numbered(default))
     make_outputs(path)
     check_output(flag, path, inputs, overwrite)
+    check_ending(flag, path, *endings)
     return path
 
 

@@ -188,11 +188,12 @@ class Pictures:
 class Bar:
     """The callback of a scan: a bar with pictures a second and the time left."""
 
-    def __init__(self):
-        self.bar = None
+    def __init__(self, interrupts: Interrupts):
+        self.bar, self.interrupts = None, interrupts
 
     def __call__(self, progress: ScanProgress) -> None:
-        """Show how far the scan is, and what was skipped."""
+        """Show how far the scan is, and what was skipped; raise what got lost on its way."""
+        self.interrupts.begin()
         if self.bar is None:
             self.bar = tqdm(total=progress.total, initial=progress.done, unit="picture")
         self.bar.update(progress.done - self.bar.n)
@@ -228,7 +229,7 @@ def figure_places(arguments: argparse.Namespace, *ends: str) -> list[Path]:
     return outputs_beside(arguments.patches, ends, read_files(arguments), arguments.overwrite)
 
 
-def run_scan(arguments: argparse.Namespace) -> TopPatches:
+def run_scan(arguments: argparse.Namespace, interrupts: Interrupts) -> TopPatches:
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
     check_patches(arguments)
     found = pictures_in(arguments.images, arguments.strict)
@@ -239,7 +240,7 @@ def run_scan(arguments: argparse.Namespace) -> TopPatches:
         top = scan(
             arguments.images, found, settings, arguments.patches, executor=executor,
             ahead=2 * count, weights=weights, max_pixels=arguments.max_pixels,
-            strict=arguments.strict, callback=Bar(),
+            strict=arguments.strict, callback=Bar(interrupts),
         )  # fmt: skip
     if len(top.unreadable) == len(top.names):
         raise ValueError(f"{arguments.images}: none of its pictures can be read or used")

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import Parser, positive, whole
-from places import check_ending, checked_place
+from places import FIGURES, checked_place
 
 from scratchnet import (
     LBFGS,
@@ -50,6 +50,7 @@ except ImportError as error:
     sys.exit(2)
 
 IMAGES = Path(__file__).resolve().parent / "images"
+OUTPUT = Path("outputs/gradient_terms.png")
 GREY = 127.5
 REACH = 3  # root mean squares of a row's strongest gradient from grey to white
 PANEL = 1.6  # inches
@@ -84,8 +85,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--each-scale", action="store_true",
         help="scale each panel by itself: shows the weak terms, too")
     add("--output", type=expanded, metavar="FILE",
-        help="the figure: .png, .jpg or .pdf; None: outputs/gradient_terms.png, with a number if "
-        "that is there")
+        help=f"the figure: .png, .jpg or .pdf; None: {OUTPUT}, with a number if that is there")
     add("--overwrite", action="store_true", help="replace a file that is there")
     # fmt: on
     return parser.parse_args()
@@ -180,10 +180,10 @@ def draw(rows: list[Row], each_scale: bool, path: Path) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, measure, print and draw."""
-    given, default = arguments.output, Path("outputs/gradient_terms.png")
     inputs = {"--content": arguments.content, "--style": arguments.style}
-    output = checked_place("--output", given, default, inputs, arguments.overwrite)
-    check_ending("--output", output, ".png", ".jpg", ".pdf")
+    output = checked_place(
+        "--output", arguments.output, OUTPUT, FIGURES, inputs, arguments.overwrite
+    )
     content, style = (
         resize_image(image, fit(image.shape, min(arguments.image_size, max(image.shape))))
         for image in map(load_image, (arguments.content, arguments.style))

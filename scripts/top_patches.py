@@ -17,10 +17,9 @@ if __name__ == "__main__":
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
-from command_line import Parser, finished
+from command_line import Parser, leave
 from places import save_and_say
 from scanning import (
     Pictures,
@@ -119,7 +118,7 @@ def summary(top: TopPatches) -> str:
 def run(arguments: argparse.Namespace) -> bool:
     """Scan and draw."""
     units, fields = figure_places(arguments, ".png", "_fields.png")
-    top = run_scan(arguments)
+    top = run_scan(arguments, INTERRUPTS)
     print(f"patches  {arguments.patches}, from {len(top.names) - len(top.unreadable)} pictures")
     if top.unreadable:
         print(f"skipped  {len(top.unreadable)} that could not be read or used")
@@ -135,6 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = finished(main())
-    INTERRUPTS.end()
-    sys.exit(code)
+    leave(main(), INTERRUPTS)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import Parser, positive
-from places import check_ending, checked_place
+from places import FIGURES, checked_place
 
 from scratchnet import Network, load_image
 from scratchnet.files.names import expanded
@@ -42,6 +42,7 @@ CLASSES = (
     "bricks", "brook", "flow_strokes", "ink_wash",
     "mosaic", "stained_glass", "starry_night", "woodcut",
 )  # fmt: skip
+OUTPUT = Path("outputs/train_small.png")
 SIZE = 32  # pixels of a patch's side
 EVALUATIONS = 30
 BLUE, RED, GREY = "#2471a3", "#c0392b", "#aab7b8"
@@ -192,18 +193,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--seed", type=int, default=0, metavar="N",
         help="of the first kernels and of the patches drawn (default: 0)")  # fmt: skip
     add("--output", type=expanded, metavar="FILE",
-        help="the figure: .png, .jpg or .pdf (default: outputs/train_small.png, with a number if "
-        "it is there)")  # fmt: skip
+        help=f"the figure: .png, .jpg or .pdf (default: {OUTPUT}, with a number if it is "
+        "there)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace a file that is there")
     return parser.parse_args()
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, print and draw."""
-    given, default = arguments.output, Path("outputs/train_small.png")
-    inputs = {}
-    output = checked_place("--output", given, default, inputs, arguments.overwrite)
-    check_ending("--output", output, ".png", ".jpg", ".pdf")
+    output = checked_place("--output", arguments.output, OUTPUT, FIGURES, {}, arguments.overwrite)
     if arguments.seed < 0:
         raise ValueError(f"--seed {arguments.seed}: wanted 0 or more")
     rng = np.random.default_rng(arguments.seed)

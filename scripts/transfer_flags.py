@@ -11,6 +11,7 @@ from scratchnet import LBFGS, Adam, PixelDescent, style_transfer
 from scratchnet.files.images import MAX_PIXELS
 from scratchnet.files.names import expanded
 from scratchnet.style.layers import STYLE_LAYERS
+from scratchnet.style.terms import blend_shares
 
 IMAGES = Path(__file__).resolve().parent / "images"
 OPTIMIZERS = {"lbfgs": LBFGS, "adam": Adam, "descent": PixelDescent}
@@ -65,13 +66,10 @@ def parse_arguments(
     arguments = parser.parse_args(argv)
     if not (arguments.content_weight or arguments.style_weight or arguments.tv_weight):
         parser.error("--content-weight, --style-weight and --tv-weight are all 0")
-    given, styles = arguments.style_blend_weights, len(arguments.style)
-    if given and len(given) != styles:
-        parser.error(
-            f"--style-blend-weights: got {len(given)}, wanted one for each style, {styles}"
-        )
-    if given and not any(given):
-        parser.error("--style-blend-weights: all are 0")
+    try:
+        blend_shares(len(arguments.style), arguments.style_blend_weights)
+    except ValueError as error:
+        parser.error(str(error).replace("blend_weights", "--style-blend-weights"))
     for flag in ("checkpoint", "resume"):
         if arguments.content.is_dir() and getattr(arguments, flag):
             parser.error(f"--{flag}: is for one picture, not for a folder of them")

@@ -5,14 +5,13 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from transfer_memory import Size
 
 from scratchnet import VGG
 from scratchnet.files.decoding import decode_image
 from scratchnet.files.images import resize_image
 from scratchnet.files.names import expanded
 from scratchnet.style.colors import match_colors
-from scratchnet.style.layers import CONTENT_LAYERS
+from scratchnet.style.layers import CONTENT_LAYERS, Size
 from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
 from scratchnet.style.objective import LayerGradients
 
@@ -57,7 +56,7 @@ def at_size(pictures: Pictures, sizes: list[Size], arguments: argparse.Namespace
 
 
 def looked_at(arguments: argparse.Namespace) -> list[str]:
-    """Return all layers that J looks at, at full size."""
+    """Return all layers that J looks at; below 256 px content is compared at shallower ones."""
     return list({**(arguments.content_layers or CONTENT_LAYERS), **arguments.style_layers})
 
 

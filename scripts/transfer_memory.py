@@ -6,19 +6,17 @@ network's passes over all sizes of the pictures, by the optimizer, and by saving
 
 import argparse
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 
 from command_line import available_addresses, available_memory, memory_in_use, peak_memory
 
 from scratchnet import LBFGS, FastNetwork
 from scratchnet.fast.fastest import FastConvolution
-from scratchnet.fast.prediction import passes_memory
+from scratchnet.fast.prediction import Memory, passes_memory, peak_of
 from scratchnet.files.images import fit
-from scratchnet.style.layers import content_layers_at
+from scratchnet.style.layers import Size, content_layers_at
 from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
-
-Size = tuple[int, int]
 
 # Measured on Linux, in bytes, with some room to spare:
 LIBRARIES = 20_000_000  # what they take when first used, and the plot
@@ -88,27 +86,26 @@ def added_memory(
     strip = content[0], 2 * content[1] + sum(width for _, width in parts)
     shrinking = [pictures(1, s) + resampling(s, to) for s, to in zip(styles, parts, strict=True)]
     saving = max(pictures(SAVING, strip), pictures(1, strip) + max(shrinking))
-    work = (
-        LIBRARIES + round(HOLES * peak_of(network, passes)) + contents(network, content, arguments)
-    )
+    peak = peak_of(one_after_the_other(network, passes))
+    work = LIBRARIES + round(HOLES * peak) + contents(network, content, arguments)
     work += max(pictures(pairs + STEP, content), saving)
     # The decoded pictures are let go of, at least a byte a pixel.
     work -= sum(prod(shape[:2]) for shape in shapes)
     return work + pictures(kept, content) + sum(pictures(1, style) for style in styles)
 
 
-def peak_of(network: FastNetwork, passes: list[tuple[Size, list[str], bool]]) -> int:
-    """Return the peak in bytes of passes over one picture after the other: size, layers, back?
+def one_after_the_other(
+    network: FastNetwork, passes: list[tuple[Size, list[str], bool]]
+) -> Iterator[Memory]:
+    """Yield what passes take: size, layers, back?
 
     A kernel that was transformed for one size is let go of when a pass over another comes to its
     layer. So for a while there are some for either.
     """
     kernels: dict[str, int] = {}
-    maps = work = peak = 0
     for size, names, back in passes:
         height, width = (max(side, SMALLEST) for side in size)
         memory = passes_memory(network, height, width, names, back=back)
-        maps, work = max(maps, memory.maps), max(work, memory.work)
         shapes, x, own, most = network.output_shapes(height, width), (height, width, 3), 0, 0
         for layer in network.layers[: network.depth(names)]:
             if isinstance(layer, FastConvolution):
@@ -116,8 +113,7 @@ def peak_of(network: FastNetwork, passes: list[tuple[Size, list[str], bool]]) ->
                 own += kernels[layer.name]
                 most = max(most, sum(kernels.values()))
             x = shapes[layer.name]
-        peak = max(peak, memory.kept - own + most + maps + work)
-    return peak
+        yield memory._replace(kept=memory.kept - own + most)
 
 
 def contents(network: FastNetwork, size: Size, arguments) -> int:

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import IMAGES, ROOT, files
+from conftest import IMAGES, ROOT, files, load_script
 
 from scratchnet import load_image, save_image
 from scratchnet.units.scan.patches import TopPatches
@@ -152,6 +152,21 @@ def test_what_was_found_is_kept_and_the_same_command_goes_on(long_scan, tmp_path
     again = finish()
     assert f"{done}/400" in again.stderr and "from 400 pictures" in again.stdout
     assert not (tmp_path / "p.h5.partial").exists()
+
+
+def test_a_request_to_end_that_got_lost_ends_the_scan_at_its_next_picture():
+    """Python drops what a handler raises while it tidies up: the scan would run to its end."""
+    scanning = load_script("scanning")
+    interrupts = load_script("interrupts").Interrupts("top_patches")
+    interrupts.begin()
+    bar = scanning.Bar(interrupts)
+    progress = scanning.ScanProgress(1, 9, [])
+    bar(progress)
+    with pytest.raises(KeyboardInterrupt):  # raised, and dropped
+        interrupts._handle(signal.SIGTERM, None)
+    with pytest.raises(KeyboardInterrupt):
+        bar(progress)
+    bar.bar.close()
 
 
 def test_workers_end_with_the_process_that_started_them(long_scan):

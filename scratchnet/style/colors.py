@@ -9,11 +9,10 @@ pixel (its three colours) of the style image, μ_S, μ_C the means and Σ_S, Σ_
     T = Σ_S^−½ (Σ_S^½ Σ_C Σ_S^½)^½ Σ_S^−½
 
 The covariance of s′ is T Σ_S Tᵀ. T is symmetric, and Σ_S^−½ Σ_S Σ_S^−½ = 1, so that is
-Σ_S^−½ (Σ_S^½ Σ_C Σ_S^½) Σ_S^−½ = Σ_C. Many matrices do that; T is the one
-that moves colours least (the optimal transport between two normal distributions). ^½ is the
-symmetric square root, by the eigenvectors: M^½ = V √Λ Vᵀ. Along a direction in which the style has
-no colours at all (a grey picture has one direction only) Λ is 0; there is nothing to be moved, and
-Λ^−½ stands for 0.
+Σ_S^−½ (Σ_S^½ Σ_C Σ_S^½) Σ_S^−½ = Σ_C. Many matrices do that; T is the one that moves colours least
+(the optimal transport between two normal distributions). ^½ is the symmetric square root, by the
+eigenvectors: M^½ = V √Λ Vᵀ. Along a direction in which the style has no colours at all (a grey
+picture has one direction only) Λ is 0; there is nothing to be moved, and Λ^−½ stands for 0.
 
 **After the run: luminance.** Only lightness is taken from the painting; with Y the luminance and
 I, Q the two colour differences of YIQ (the television standard that the paper uses) ::

@@ -1,11 +1,11 @@
 """From coarse to fine: the sizes that a transfer goes through, and the way from one to the next.
 
-A picture that starts as white noise at its full size keeps some of it: the
-deeper layers see large shapes through pooled maps, so noise within a shape changes J little and
-goes away slowly. So the descent runs at a small size first, where a shape is a few pixels, with
-half the steps. Each further size, twice as large, starts from the enlarged result of the one
-before, plus the detail of the content image C that the smaller size could not show. With ↑
-enlarging to the new size and ↓ shrinking to the old one::
+A picture that starts as white noise at its full size keeps some of it: the deeper layers see large
+shapes through pooled maps, so noise within a shape changes J little and goes away slowly. So the
+descent runs at a small size first, where a shape is a few pixels, with half the steps. Each further
+size, twice as large, starts from the enlarged result of the one before, plus the detail of the
+content image C that the smaller size could not show. With ↑ enlarging to the new size and ↓
+shrinking to the old one::
 
     G ← clip(↑G + C − ↑↓C, 0, 255)
 
@@ -17,14 +17,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from scratchnet.files.images import resize_image
+from scratchnet.style.layers import Size
 
 SMALLEST_SIDE = 64  # px: below it the deeper layers see little but their own padding
 SMALLEST_STYLE = 32  # px: short side that a scaled style image keeps, for the deepest layers
 
 
-def coarse_to_fine_sizes(
-    shape: tuple[int, ...], smallest: int = SMALLEST_SIDE
-) -> list[tuple[int, int]]:
+def coarse_to_fine_sizes(shape: tuple[int, ...], smallest: int = SMALLEST_SIDE) -> list[Size]:
     """Return the levels' sizes (height, width), from the coarsest to ``shape`` itself.
 
     Each is half the next; none has a long side under ``smallest`` or a short one under half of
@@ -45,7 +44,7 @@ def coarse_to_fine_sizes(
     return sizes
 
 
-def steps_of(sizes: Sequence[tuple[int, int]], iterations: int) -> list[int]:
+def steps_of(sizes: Sequence[Size], iterations: int) -> list[int]:
     """Return the number of steps at each size: ``iterations`` at the last, half at the others.
 
     Examples
@@ -65,7 +64,7 @@ def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:
     return np.clip(resize_image(G, content.shape[:2]) + content - broad, 0, 255)
 
 
-def scaled_style(shape: Iterable[int], scale: float) -> tuple[int, int]:
+def scaled_style(shape: Iterable[int], scale: float) -> Size:
     """Return a style image's (height, width) times ``scale``, rounded.
 
     It stays large enough for the deepest layers, and is not enlarged.

@@ -22,10 +22,10 @@ picture with half a million entries, 1 : 1.9e-3 here. `conventions` has that for
 **Size.** The content and the style term are means over positions, so their balance stays the same
 at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image; and below
 256 px the content layer is another one: `content_layers_at`.) Total variation does not: neighbours
-in a smaller picture are further apart. With each halving its mean
-grows fourfold in a smooth picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in the
-photographs that come with this project, as 1/√L does. √(L/256) takes that back, so that the coarse
-levels of a transfer are not smoothed more than its last one. At 256 px it is 1.
+in a smaller picture are further apart. With each halving its mean grows fourfold in a smooth
+picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in the photographs that come with this
+project, as 1/√L does. √(L/256) takes that back, so that the coarse levels of a transfer are not
+smoothed more than its last one. At 256 px it is 1.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -128,8 +128,7 @@ def partial_file(output: str | os.PathLike) -> Path:
 def _leave_out_copies(top: TopPatches, folder: Path) -> list[str]:
     """Mark all copies as not to be used, and return what to say about them."""
     same = copies(folder, top.names)
-    for number in (top.names.index(name) for name in same):
-        top.sizes[number] = UNREADABLE
+    top.sizes[[name in same for name in top.names]] = UNREADABLE
     return [f"{folder / name}: is {first} once more" for name, first in sorted(same.items())]
 
 
