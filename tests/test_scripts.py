@@ -140,6 +140,23 @@ def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
 
 # ------------------------------------------------------------------ other scripts
 
+SCRIPTS = sorted(
+    path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "one_page"])
+def test_a_signal_during_the_imports_ends_a_script_in_one_line(script, tmp_path):
+    """One page is one page: that script has no room for it."""
+    (tmp_path / "argparse.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / f"{script}.py")], cwd=tmp_path,
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )  # fmt: skip
+    assert run.returncode == 130
+    assert run.stderr == f"\n{script}: SIGINT: nothing was to be saved yet\n"
+
+
 
 def test_check_gradients_passes(run):
     code, out, _ = run("check_gradients")

@@ -1,8 +1,10 @@
 """Memory that is used again, but never under somebody's hands; and threads."""
 
 import copy
+import faulthandler
 import gc
 import multiprocessing
+import sys
 import threading
 import time
 
@@ -185,8 +187,14 @@ def in_a_child(function):
     """Return what a function returns in a forked process."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=lambda: sender.send(function()))
+
+    def answer():
+        faulthandler.dump_traceback_later(SECONDS - 5)  # says where it waits
+        sender.send(function())
+
+    child = context.Process(target=answer)
     child.start()
+    sender.close()  # so that the end of a child that ends without an answer is seen
     try:
         assert receiver.poll(SECONDS), "the child does not answer"
         return receiver.recv()
@@ -230,6 +238,9 @@ def test_a_process_may_be_forked_while_others_take_memory_and_hold_blas():
     arena = Arena()
 
     def churn():
+        # A lock of coverage's tracer that is held while another thread forks stays held for ever in
+        # the child: so these threads are not traced.
+        sys.settrace(None)
         while not stop.is_set():
             for n in range(1, 9):
                 arena.empty((n * 100,), np.uint8)
