@@ -30,11 +30,13 @@ except ImportError as error:
           file=sys.stderr)  # fmt: skip
     sys.exit(2)
 
-IMAGES = Path(__file__).resolve().parent / "images"
+SCRIPTS = Path(__file__).resolve().parent
+IMAGES = SCRIPTS / "images"
+EMBEDDED = ("images", "photographs")  # folders there
 PAINTINGS = {
     "cafe_terrace", "church_at_auvers", "harvest", "night_cafe", "road_to_tarascon", "starry_night",
 }  # fmt: skip
-NOT_PHOTOGRAPHS = {*STYLES, *PAINTINGS}  # among them
+NOT_PHOTOGRAPHS = {*STYLES, *PAINTINGS}  # among the images
 DEFAULT = ScanSettings()
 UNITS_PER_LAYER = 9
 
@@ -82,8 +84,8 @@ def add_scan_flags(
     """
     # fmt: off
     add = parser.add_argument
-    add("--images", type=expanded, default=IMAGES, metavar="FOLDER",
-        help="pictures, at any depth; of the embedded folder only its photographs are used")
+    add("--images", type=expanded, default=SCRIPTS, metavar="FOLDER",
+        help="pictures, at any depth; of the embedded ones, only photographs are used")
     for name, (kind, metavar, text) in SETTINGS.items():
         if name not in without:
             value = getattr(DEFAULT, name)
@@ -164,7 +166,9 @@ def pictures_in(folder: Path, strict: bool = False) -> list[str]:
     What can't be read in it is reported; with ``strict``, it is an error.
     """
     found = find_pictures(folder, None if strict else partial(print, file=sys.stderr))
-    if folder.resolve() == IMAGES.resolve():
+    if folder.resolve() == SCRIPTS:
+        found = [name for name in found if Path(name).parts[0] in EMBEDDED]
+    if folder.resolve() in (SCRIPTS, IMAGES):
         found = [name for name in found if Path(name).stem not in NOT_PHOTOGRAPHS]
     return found
 

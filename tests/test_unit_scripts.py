@@ -17,14 +17,21 @@ from scratchnet.units.scan.patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
-SMALL = ["--size", "32", "--workers", "1"]
+SMALL = ["--images", IMAGES, "--size", "32", "--workers", "1"]
 
 
 # ---------------------------------------------------------------- top_patches.py
 
 
+def test_the_embedded_photographs_are_those_of_two_folders_without_the_paintings():
+    scanning = load_script("scanning")
+    found = scanning.pictures_in(ROOT / "scripts")
+    assert len(found) == 270 and {"images/cat.jpg", "photographs/kitten.jpg"} < set(found)
+    assert not {"images/starry_night.jpg", "images/woodcut.jpg"} & set(found)
+
+
 def test_top_patches_saves_patches_and_both_figures(run, tmp_path):
-    """Without arguments, that is, but for the size: the embedded photographs, five layers."""
+    """Without arguments, that is, but for the size and the folder: five layers."""
     code, out, error = run("top_patches", *SMALL)
     assert code == 0, error
     stem = "outputs/top_patches"
@@ -43,13 +50,13 @@ def test_top_patches_draws_the_units_asked_for(run, tmp_path):
     before = load_image("p.png")
     stamp = (tmp_path / "p.h5").stat().st_mtime_ns
     # without the flags: the file has its settings
-    code, _, error = run("top_patches", *SMALL[2:], "--output", "p.h5", "--units", "relu2_1:3")
+    code, _, error = run("top_patches", *SMALL[:2], *SMALL[4:], "--output", "p.h5", "--units", "relu2_1:3")
     assert code == 0 and "17/17" in error
     assert (tmp_path / "p.h5").stat().st_mtime_ns == stamp  # drawn anew, not scanned anew
     # the old figures are kept, unless asked otherwise
     assert load_image("p.png").shape == before.shape != load_image("p-2.png").shape
     again = ["--output", "p.h5", "--units", "relu2_1:3", "--overwrite"]
-    assert run("top_patches", *SMALL[2:], *again)[0] == 0
+    assert run("top_patches", *SMALL[:2], *SMALL[4:], *again)[0] == 0
     assert load_image("p.png").shape == load_image("p-2.png").shape
     code, _, error = run("top_patches", *flags[2:], "--k", 5)
     assert code == 2 and "p.h5: holds another scan: its k is 4, not 5" in error
