@@ -33,6 +33,7 @@ from scratchnet.pages.atlas import (
     save_atlas,
 )
 from scratchnet.pages.figures import view
+from scratchnet.units.choice import chosen_channels
 from scratchnet.units.deconvnet import explain_patch
 from scratchnet.units.scan.patches import Patch, TopPatches
 
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> bool:
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     network, sources = VGG.load(arguments.weights), Sources(top, pictures)
     chosen = {
-        layer: sorted(top.strongest_channels(layer, arguments.units_per_layer))
+        layer: sorted(chosen_channels(top, layer, arguments.units_per_layer, arguments.choose))
         for layer in top.fields
     }
     layers = []

@@ -6,8 +6,6 @@ take turns. Then: which part of the scan's time are forward passes; and, with --
 a worker for 100 and for 1,000 pictures (files are used again under other names).
 """
 
-# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
-
 from interrupts import Interrupts
 
 if __name__ == "__main__":

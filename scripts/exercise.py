@@ -9,8 +9,6 @@ holds what you wrote against numerical derivatives, and says what is wrong, if a
 code 0 if it is right, 1 if not yet.
 """
 
-# ruff: noqa: E402 (signals are seen to before the imports, which take a second)
-
 from interrupts import Interrupts
 
 if __name__ == "__main__":

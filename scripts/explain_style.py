@@ -40,6 +40,7 @@ from scratchnet.pages.figures import (
     to_side,
     unit_sheet,
 )
+from scratchnet.units.choice import within
 from scratchnet.units.correlation import (
     Pair,
     contribution_pairs,
@@ -294,8 +295,9 @@ def run(arguments: argparse.Namespace) -> bool:
     D = style_difference(a_C, style_target(a_S))
     contributions = style_contributions(D)
     strength, share = pair_strength(gram_matrix(a_S)), firing_share(a_S)
-    # Two channels that fire once, at the same place, have strength 1, and by chance.
-    often = share >= OFTEN
+    # Two channels that fire once, at the same place, have strength 1, and by chance; and what fires
+    # at borders only fires together.
+    often = (share >= OFTEN) & within(top, layer)
     strong = largest_pairs(strength * np.outer(often, often), len(D) ** 2, with_itself=False)
     adding = contribution_pairs(contributions, len(D) ** 2)
 

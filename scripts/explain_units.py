@@ -48,6 +48,7 @@ from scratchnet.pages.figures import (
     unit_sheet,
     view,
 )
+from scratchnet.units.choice import chosen_channels
 from scratchnet.units.deconvnet import RULES, explain_patch
 from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and_step
 from scratchnet.units.scan.patches import Patch, TopPatches
@@ -124,14 +125,14 @@ def control_panels(network, control, units: list[Example], pictures) -> Iterator
 
 
 def whole_patches(
-    top: TopPatches, layer: str, asked: list[int] | None, count: int
+    top: TopPatches, layer: str, asked: list[int] | None, count: int, choose: str
 ) -> list[Example]:
     """Return the first channels of a layer that have a patch wholly inside its picture.
 
-    Of those asked for; without any, the strongest first.
+    Of those asked for; without any, of all, in the order in which ``choose`` takes them.
     """
     examples = []
-    channels = asked or top.strongest_channels(layer, len(top.strongest[layer].value))
+    channels = asked or chosen_channels(top, layer, len(top.of(layer).value), choose)
     for channel in channels:
         whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
         if whole and len(examples) < count:
@@ -147,10 +148,13 @@ def lit(piece: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
 
 
 def occlusion_panels(
-    top, network, pictures, asked: dict[str, list[int]], count: int
+    top, network, pictures, arguments: argparse.Namespace
 ) -> Iterator[tuple[Panel, str]]:
     """Yield a layer's panel and its row of the table."""
-    units = {layer: whole_patches(top, layer, asked.get(layer), count) for layer in top.fields}
+    asked, count, choose = arguments.units, arguments.occluded, arguments.choose
+    units = {
+        layer: whole_patches(top, layer, asked.get(layer), count, choose) for layer in top.fields
+    }
     with tqdm(total=sum(map(len, units.values())), unit="unit", desc="occlusion") as bar:
         for layer, whole in units.items():
             size, shown, shares = top.fields[layer].size, [], []
@@ -206,8 +210,7 @@ def run(arguments: argparse.Namespace) -> bool:
         if channels and top.patches(layer, channels[0])
     ]
     whole &= save("control", list(control_panels(network, control, first, pictures)))
-    asked, count = arguments.units, arguments.occluded
-    measured = list(occlusion_panels(top, network, pictures, asked, count))
+    measured = list(occlusion_panels(top, network, pictures, arguments))
     whole &= save("occlusion", [panel for panel, _ in measured])
     table = "\n".join(
         [

@@ -17,6 +17,7 @@ from scan_workers import TLS, affordable_workers, tls_files, workers
 
 from scratchnet.files.images import MAX_PIXELS, find_pictures
 from scratchnet.files.names import expanded
+from scratchnet.units.choice import CHOICES, chosen_channels
 from scratchnet.units.scan.patches import Patch, TopPatches, load_settings
 from scratchnet.units.scan.run import ScanProgress, saved_scan, scan
 from scratchnet.units.scan.settings import ScanSettings
@@ -107,6 +108,9 @@ def add_scan_flags(
     add("--strict", action="store_true", help="stop at a picture that can't be read")
     add(flag, dest="patches", type=expanded, default=default, metavar="FILE",
         help="the file of patches (HDF5): read if it is there, and otherwise made")
+    add("--choose", choices=CHOICES, default=CHOICES[0],
+        help="which units to show. varied: strong ones, not at borders, each of something else; "
+        "strength: the strongest")
     add("--overwrite", action="store_true",
         help="replace figures that are there; otherwise new ones get a number")
     # fmt: on
@@ -142,7 +146,7 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument(
         "--units", type=unit_choice, nargs="+", action="extend", default=argparse.SUPPRESS,
         metavar="LAYER:N,N",
-        help="which channels to draw, such as relu4_3:17,300; of other layers, the strongest nine",
+        help="which channels to draw, such as relu4_3:17,300; of other layers, nine are chosen",
     )  # fmt: skip
     arguments = parser.parse_args()
     units: dict[str, list[int]] = {}
@@ -155,7 +159,8 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
     """Return the channels to draw, by layer, those that see least first."""
     return {
-        layer: arguments.units.get(layer) or top.strongest_channels(layer, UNITS_PER_LAYER)
+        layer: arguments.units.get(layer)
+        or chosen_channels(top, layer, UNITS_PER_LAYER, arguments.choose)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
     }
 

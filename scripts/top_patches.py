@@ -39,6 +39,7 @@ from scratchnet.pages.figures import (
     label_rows,
     unit_panel,
 )
+from scratchnet.units.choice import strongest_channels
 from scratchnet.units.scan.patches import TopPatches
 
 CAPTION = (
@@ -93,7 +94,7 @@ def draw_fields(
 ) -> bool:
     """Draw what a unit of each layer sees, on the strongest patch of the deepest."""
     layers = sorted(top.fields, key=lambda layer: -top.fields[layer].size)
-    strongest = top.strongest_channels(layers[0], 1)
+    strongest = strongest_channels(top, layers[0], 1)
     if not strongest:
         return True
     patch = top.patches(layers[0], strongest[0])[0]

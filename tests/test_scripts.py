@@ -157,7 +157,6 @@ def test_a_signal_during_the_imports_ends_a_script_in_one_line(script, tmp_path)
     assert run.stderr == f"\n{script}: SIGINT: nothing was to be saved yet\n"
 
 
-
 def test_check_gradients_passes(run):
     code, out, _ = run("check_gradients")
     assert code == 0 and "all derivatives agree" in out and "FAILED" not in out

@@ -81,12 +81,6 @@ def test_patches_of_a_channel(top):
         top.patches("relu3_1", 0)
 
 
-def test_strongest_channels_leave_out_the_dead(top):
-    # means of the values: 4, 3.5, 0
-    assert top.strongest_channels("relu1_1", 3) == [0, 1]
-    assert top.strongest_channels("relu1_1", 1) == [0]
-
-
 def test_a_picture_is_read_as_it_was_scanned_or_not_at_all(top, tmp_path):
     image = top.picture(IMAGES, 0, 0.5)
     assert np.array_equal(image, working_picture(IMAGES / "cat.jpg", 12))

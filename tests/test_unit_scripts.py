@@ -13,11 +13,13 @@ import pytest
 from conftest import IMAGES, ROOT, files, load_script
 
 from scratchnet import load_image, save_image
+from scratchnet.units.choice import varied_channels
 from scratchnet.units.scan.patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
-SMALL = ["--images", IMAGES, "--size", "32", "--workers", "1"]
+NO_SIZE = ["--images", IMAGES, "--workers", "1"]
+SMALL = [*NO_SIZE, "--size", "32"]
 
 
 # ---------------------------------------------------------------- top_patches.py
@@ -50,13 +52,13 @@ def test_top_patches_draws_the_units_asked_for(run, tmp_path):
     before = load_image("p.png")
     stamp = (tmp_path / "p.h5").stat().st_mtime_ns
     # without the flags: the file has its settings
-    code, _, error = run("top_patches", *SMALL[:2], *SMALL[4:], "--output", "p.h5", "--units", "relu2_1:3")
+    code, _, error = run("top_patches", *NO_SIZE, "--output", "p.h5", "--units", "relu2_1:3")
     assert code == 0 and "17/17" in error
     assert (tmp_path / "p.h5").stat().st_mtime_ns == stamp  # drawn anew, not scanned anew
     # the old figures are kept, unless asked otherwise
     assert load_image("p.png").shape == before.shape != load_image("p-2.png").shape
     again = ["--output", "p.h5", "--units", "relu2_1:3", "--overwrite"]
-    assert run("top_patches", *SMALL[:2], *SMALL[4:], *again)[0] == 0
+    assert run("top_patches", *NO_SIZE, *again)[0] == 0
     assert load_image("p.png").shape == load_image("p-2.png").shape
     code, _, error = run("top_patches", *flags[2:], "--k", 5)
     assert code == 2 and "p.h5: holds another scan: its k is 4, not 5" in error
@@ -301,7 +303,7 @@ def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
     top = TopPatches.load("outputs/top_patches.h5")
     for layer in record["layers"]:
         shown = [unit["channel"] for unit in layer["units"]]
-        assert shown == sorted(top.strongest_channels(layer["name"], 3))
+        assert shown == sorted(varied_channels(top, layer["name"], 3))
         for unit in layer["units"]:
             expected = top.patches(layer["name"], unit["channel"])
             assert [tuple(patch["box"]) for patch in unit["patches"]] == [p.box for p in expected]

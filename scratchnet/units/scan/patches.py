@@ -102,15 +102,20 @@ class TopPatches:
         """The pictures that could not be read."""
         return [self.names[n] for n in np.flatnonzero(self.sizes[:, 0] == UNREADABLE)]
 
+    def of(self, layer: str) -> Strongest:
+        """Return the strongest positions of a layer; ValueError if it was not scanned."""
+        if layer not in self.strongest:
+            raise ValueError(
+                f"layer {layer!r} was not scanned; there are {', '.join(self.strongest)}"
+            )
+        return self.strongest[layer]
+
     def patches(self, layer: str, channel: int) -> list[Patch]:
         """Return a channel's patches, the strongest first; none if it never fires.
 
         Raises ValueError for a layer that was not scanned or a channel that it has not.
         """
-        if layer not in self.strongest:
-            known = ", ".join(self.strongest)
-            raise ValueError(f"layer {layer!r} was not scanned; there are {known}")
-        found = self.strongest[layer]
+        found = self.of(layer)
         if not 0 <= channel < len(found.value):
             raise ValueError(f"{layer} has the channels 0 to {len(found.value) - 1}, not {channel}")
         return [
@@ -123,12 +128,6 @@ class TopPatches:
             )
             for n in np.flatnonzero(found.picture[channel] != NONE)
         ]
-
-    def strongest_channels(self, layer: str, count: int) -> list[int]:
-        """Return the channels whose patches are the strongest, by the mean of their values."""
-        strength = self.strongest[layer].value.mean(axis=1)
-        order = np.argsort(-strength, kind="stable")[:count]
-        return [int(channel) for channel in order if strength[channel] > 0]
 
     def picture(
         self,

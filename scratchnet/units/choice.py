@@ -1,0 +1,96 @@
+"""Which units to show: strong ones, whose patches are whole, and each of something else.
+
+By strength alone one gets relatives: of nine units of a deep layer, five show dogs. And some units
+are strong at a picture's border only, where the network sees zeros that no picture has within. So
+the channels are looked at from the strongest on, by the mean of their K patches' values, and a
+channel is left out if two of its patches or more lie too far outside their pictures, or if one
+overlaps a patch of a channel that was taken before, in the same picture ::
+
+    outside = 1 − |field ∩ picture| / size²,        too far: above ¼
+    overlap = max(|Δi|, |Δj|) · scale ≤ ½ size      (Δ between their middles, px of scale 1)
+
+The second rule needs no network and no activations: that two channels fire at the same places says
+that they look for the same things. Where too few channels pass, the strongest of the others follow.
+"""
+
+import numpy as np
+
+from scratchnet.units.scan.patches import TopPatches
+from scratchnet.units.strongest import NONE
+
+AT_BORDER = 1  # of a channel's patches may lie more than OUTSIDE of their area outside
+OUTSIDE = 0.25
+CHOICES = ("varied", "strength")
+
+
+def chosen_channels(top: TopPatches, layer: str, count: int, choose: str = "varied") -> list[int]:
+    """Return channels to show of a layer, by one of the two `CHOICES`; ValueError for another."""
+    if choose not in CHOICES:
+        raise ValueError(f"got {choose!r} to choose by, wanted one of {', '.join(CHOICES)}")
+    choice = varied_channels if choose == "varied" else strongest_channels
+    return choice(top, layer, count)
+
+
+def strongest_channels(top: TopPatches, layer: str, count: int) -> list[int]:
+    """Return the channels whose patches are the strongest, by the mean of their values.
+
+    Those that never fire are left out. Raises ValueError for a layer that was not scanned.
+    """
+    strength = top.of(layer).value.mean(axis=1)
+    order = np.argsort(-strength, kind="stable")[:count]
+    return [int(channel) for channel in order if strength[channel] > 0]
+
+
+def varied_channels(top: TopPatches, layer: str, count: int) -> list[int]:
+    """Return channels to show of a layer, as many as ``count`` of those that fire.
+
+    Parameters
+    ----------
+    top : TopPatches
+    layer : str
+    count : int
+
+    Returns
+    -------
+    channels : list of int
+        Those that the rules take, from the strongest on, and then the strongest of the others.
+
+    Raises
+    ------
+    ValueError
+        For a layer that was not scanned.
+    """
+    by_strength = strongest_channels(top, layer, len(top.of(layer).value))
+    found, field = top.of(layer), top.fields[layer]
+    whole = within(top, layer)
+    # Of a patch: its picture, and its middle in pixels of scale 1.
+    middle = field.middle(found.position) / np.where(found.scale > 0, found.scale, 1)[..., None]
+    taken: list[int] = []
+    for channel in filter(lambda channel: whole[channel], by_strength):
+        if len(taken) == count:
+            break
+        same_picture = found.picture[channel][:, None, None] == found.picture[taken]  # (K, n, K)
+        same_picture &= found.picture[taken] != NONE
+        distance = np.abs(middle[channel][:, None, None] - middle[taken]).max(axis=-1)
+        # overlap = max(|Δi|, |Δj|) · scale ≤ ½ size
+        overlap = distance * found.scale[channel][:, None, None] <= field.size / 2
+        if not (same_picture & overlap).any():
+            taken.append(channel)
+    others = [channel for channel in by_strength if channel not in set(taken)]
+    return (taken + others)[:count]
+
+
+def within(top: TopPatches, layer: str) -> np.ndarray:
+    """Return which channels of a layer do not look at borders, bool (C,)."""
+    return (outside(top, layer) > OUTSIDE).sum(axis=1) <= AT_BORDER
+
+
+def outside(top: TopPatches, layer: str) -> np.ndarray:
+    """Return which part of each patch's area lies outside its picture, (C, K); 0 where none is."""
+    found, field = top.of(layer), top.fields[layer]
+    boxes = found.boxes(field).astype(float)  # (C, K, 4)
+    sizes = top.sizes[found.picture] * found.scale[..., None]  # (C, K, 2): height, width
+    start, end = np.maximum(boxes[..., :2], 0), np.minimum(boxes[..., 2:], sizes)
+    inside = np.maximum(end - start, 0).prod(axis=-1)
+    # outside = 1 − |field ∩ picture| / size²
+    return np.where(found.picture == NONE, 0, 1 - inside / field.size**2)
