@@ -23,6 +23,9 @@ class VGG(Network):
     dtype : ``"float32"`` or ``"float64"``
     pool : ``"max"`` or ``"average"``
         VGG was trained with max pooling; Gatys et al. also used average pooling.
+    partial_windows : bool
+        Whether the pools see an odd last row or column. VGG's do not; for a transfer they should,
+        or the picture's lower and right border hardly hears of the deep layers.
 
     Raises
     ------
@@ -37,10 +40,12 @@ class VGG(Network):
         architecture: str = "vgg16",
         dtype: str = "float32",
         pool: str = "max",
+        partial_windows: bool = False,
     ):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"got dtype {dtype!r}, wanted 'float32' or 'float64'")
-        super().__init__(vgg_layers(parameters, architecture, dtype, pool), dtype=dtype)
+        layers = vgg_layers(parameters, architecture, dtype, pool, partial_windows)
+        super().__init__(layers, dtype=dtype)
 
     @classmethod
     def build(
@@ -57,7 +62,7 @@ class VGG(Network):
         threads : int, optional
             How many compute if it is fast; without it, one for each available core.
         **options
-            ``architecture``, ``dtype`` and ``pool``, as for `VGG`.
+            ``architecture``, ``dtype``, ``pool`` and ``partial_windows``, as for `VGG`.
 
         Returns
         -------
@@ -78,12 +83,13 @@ class VGG(Network):
         *,
         dtype: str = "float32",
         pool: str = "max",
+        partial_windows: bool = False,
         fast: bool = True,
         threads: int | None = None,
     ) -> Network:
         """Load a network from a weight file; without a path, the embedded VGG-16.
 
-        Parameters are those of `build`. Raises FileNotFoundError and ValueError, as `load_weights`
+        Parameters are those of `build` and `VGG`. Raises FileNotFoundError and ValueError, as `load_weights`
         and `build` do.
         """
         architecture, parameters = load_weights(path)
@@ -92,6 +98,7 @@ class VGG(Network):
             architecture=architecture,
             dtype=dtype,
             pool=pool,
+            partial_windows=partial_windows,
             fast=fast,
             threads=threads,
         )

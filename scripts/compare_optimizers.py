@@ -237,7 +237,7 @@ def main() -> int:
     add("--ideas", action="store_true", help="show each idea of PixelDescent and vary its numbers")
     add("--spectrum", action="store_true", help=f"draw spectra of the first pair to {OUTPUT}")
     arguments = parser.parse_args()
-    network = VGG.load()
+    network = VGG.load(partial_windows=True)
     size, evaluations = arguments.size, arguments.evaluations
     try:
         if arguments.spectrum:

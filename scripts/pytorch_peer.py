@@ -39,9 +39,10 @@ def convolutions() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 
 
 class PyTorchVGG:
-    """VGG-16, forward."""
+    """VGG-16, forward; the pools' windows partial at the border, or not, as in `VGG`."""
 
-    def __init__(self):
+    def __init__(self, *, partial_windows: bool = False):
+        self.partial_windows = partial_windows
         self.convolutions = convolutions()
         self.mean = torch.tensor(MEAN_BGR, dtype=torch.float32).view(1, 3, 1, 1)
 
@@ -50,7 +51,7 @@ class PyTorchVGG:
         a, found, block = image.flip(1) - self.mean, {}, "1"
         for name, (kernel, bias) in self.convolutions.items():
             if name[4] != block:
-                a, block = functional.max_pool2d(a, 2), name[4]
+                a, block = functional.max_pool2d(a, 2, ceil_mode=self.partial_windows), name[4]
             a = functional.relu(functional.conv2d(a, kernel, bias, padding=1), inplace=True)
             relu = name.replace("conv", "relu")
             if relu in layers:
@@ -65,7 +66,7 @@ class PyTorchObjective:
 
     def __init__(self, content: np.ndarray, style: np.ndarray):
         self.content_weight, self.style_weight, self.tv_weight = 1.0, 1e-3, 10.0
-        self.network = PyTorchVGG()
+        self.network = PyTorchVGG(partial_windows=True)
         self.content_layers = content_layers_at(content.shape[:2])
         with torch.no_grad():
             a_C = self.network.activations(to_torch(content), self.content_layers)

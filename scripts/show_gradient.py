@@ -102,7 +102,7 @@ def single_terms(content: np.ndarray, style: np.ndarray) -> list[Term]:
 
 def measure(terms: list[Term], G: np.ndarray, steps: set[int]) -> list[Row]:
     """Descend from G, and return each term's gradient after each of the numbers of steps."""
-    network, size, rows = VGG.load(), G.shape[:2], []
+    network, size, rows = VGG.load(partial_windows=True), G.shape[:2], []
     objective = StyleTransferObjective(network, terms, size)
     alone = {term.name: StyleTransferObjective(network, [term], size) for term in terms}
     descent = descend(objective, G, LBFGS(), max(steps))

@@ -74,7 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = read_pictures(arguments)
     shapes = pictures.shapes
     start_shape = () if isinstance(pictures.init, str) else pictures.init.shape
-    network = VGG.load(arguments.weights, pool=arguments.pooling, threads=arguments.threads)
+    network = VGG.load(
+        arguments.weights,
+        pool=arguments.pooling,
+        partial_windows=True,
+        threads=arguments.threads,
+    )
     sizes = working_sizes(shapes, arguments.image_size, arguments)
     check_sizes(network, sizes, arguments)
     memory = checked_memory(network, shapes, looked_at(arguments), arguments)

@@ -20,13 +20,18 @@ def relative(a, b):
 
 @pytest.fixture(scope="module")
 def street():
-    """Return a picture of odd sides, so that pools drop rows and columns, and tiles are cut."""
+    """Return a picture of odd sides, so that windows and tiles are cut."""
     return resize_image(load_image(IMAGES / "leuven_street.jpg"), (75, 101)).astype(float)
 
 
+def plain_and_fast(**options):
+    return (VGG.load(dtype="float64", fast=fast, **options) for fast in (False, True))
+
+
+@pytest.mark.parametrize("partial_windows", [False, True])
 @pytest.mark.parametrize("pool", ["max", "average"])
-def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, street):
-    plain, fast = (VGG.load(dtype="float64", pool=pool, fast=fast) for fast in (False, True))
+def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, partial_windows, street):
+    plain, fast = plain_and_fast(pool=pool, partial_windows=partial_windows)
     names = [layer.name for layer in plain.layers]
     for wanted in (names, ["relu1_2", "pool2", "conv3_2", "relu5_1"], ["pool4"]):
         expected, _ = plain.forward(street, wanted)
@@ -36,6 +41,7 @@ def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, street):
             assert relative(a, expected[name]) <= 1e-12, name
 
 
+@pytest.mark.parametrize("partial_windows", [False, True])
 @pytest.mark.parametrize("pool", ["max", "average"])
 @pytest.mark.parametrize(
     "names",
@@ -48,8 +54,10 @@ def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, street):
         ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"],
     ],
 )
-def test_gradients_anywhere_come_back_as_in_the_plain_network(pool, names, street, rng):
-    plain, fast = (VGG.load(dtype="float64", pool=pool, fast=fast) for fast in (False, True))
+def test_gradients_anywhere_come_back_as_in_the_plain_network(
+    pool, partial_windows, names, street, rng
+):
+    plain, fast = plain_and_fast(pool=pool, partial_windows=partial_windows)
     a, caches = plain.forward(street, names)
     gradients = {name: rng.standard_normal(a[name].shape) for name in names}
     expected = plain.backward(gradients, caches)

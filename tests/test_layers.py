@@ -221,6 +221,38 @@ def test_average_pool_by_hand():
     assert AveragePool().backward(picture([[8]]), cache)[:, :, 0].tolist() == [[2, 2], [2, 2]]
 
 
+def test_a_partial_window_is_the_largest_or_the_mean_of_what_is_there():
+    x = picture([[1, 5, 2], [3, 7, 8], [6, 4, 9]])
+    # windows: [1 5; 3 7], [2; 8], [6 4], [9]
+    largest, mean = MaxPool(partial_windows=True), AveragePool(partial_windows=True)
+    y, cache = largest.forward(x)
+    assert y[:, :, 0].tolist() == [[7, 8], [6, 9]]
+    dx = largest.backward(picture([[10, 20], [30, 40]]), cache)
+    assert dx[:, :, 0].tolist() == [[0, 0, 0], [0, 10, 20], [30, 0, 40]]
+    y, cache = mean.forward(x)
+    assert y[:, :, 0].tolist() == [[4, 5], [5, 9]]  # 16/4, 10/2; 10/2, 9/1
+    dx = mean.backward(picture([[8, 20], [30, 40]]), cache)
+    assert dx[:, :, 0].tolist() == [[2, 2, 10], [2, 2, 10], [15, 15, 40]]
+
+
+@pytest.mark.parametrize("kind", [MaxPool, AveragePool])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_partial_windows_leave_no_entry_out(kind, shape, rng):
+    layer, whole = kind(partial_windows=True), kind()
+    x = rng.standard_normal(shape)
+    y, cache = layer.forward(x)
+    H, W, C = shape
+    assert y.shape == ((H + 1) // 2, (W + 1) // 2, C) == layer.output_shape(shape)
+    dy = rng.standard_normal(y.shape)
+    dx = layer.backward(dy, cache)
+    assert dx.shape == x.shape and np.isclose(dx.sum(), dy.sum())
+    expected, cache = whole.forward(x)
+    inside = dy[: H // 2, : W // 2]
+    assert np.array_equal(y[: H // 2, : W // 2], expected)
+    even = np.s_[: H // 2 * 2, : W // 2 * 2]
+    assert np.array_equal(dx[even], whole.backward(inside, cache)[even])
+
+
 @pytest.mark.parametrize("layer", [MaxPool(), AveragePool()])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_pools_halve_and_drop_an_odd_last_row_or_column(layer, shape, rng):
@@ -374,12 +406,20 @@ def test_only_one_transformed_kernel_is_kept(rng):
 
 
 @pytest.mark.parametrize(
-    ("plain", "fast"),
-    [(ReLU, FastReLU), (MaxPool, FastMaxPool), (AveragePool, FastAveragePool)],
+    ("plain", "fast", "options"),
+    [
+        (ReLU, FastReLU, {}),
+        (MaxPool, FastMaxPool, {}),
+        (AveragePool, FastAveragePool, {}),
+        (MaxPool, FastMaxPool, {"partial_windows": True}),
+        (AveragePool, FastAveragePool, {"partial_windows": True}),
+    ],
 )
-@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 3), (65, 40, 64), (300, 512, 3)])
-def test_strips_equal_the_whole(plain, fast, shape, rng):
-    layer, in_strips = plain(), fast(workspace=Workspace(2))
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (5, 7, 3), (65, 40, 64), (64, 41, 64), (301, 511, 3), (300, 512, 3)]
+)
+def test_strips_equal_the_whole(plain, fast, options, shape, rng):
+    layer, in_strips = plain(**options), fast(workspace=Workspace(2), **options)
     ties = rng.integers(-2, 3, shape).astype(float)
     for x in (rng.standard_normal(shape), ties):
         y, cache = layer.forward(x)

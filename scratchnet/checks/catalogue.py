@@ -56,6 +56,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
     for layer, shape in [
         (Preprocess(), (4, 5, 3)),
         (AveragePool(), (5, 6, 2)),
+        (AveragePool(partial_windows=True), (5, 7, 2)),
         (random_convolution(rng, (3, 3, 2, 4)), (5, 6, 2)),
         (random_convolution(rng, (2, 3, 3, 2), stride=2, padding=2), (6, 5, 3)),
         (random_convolution(rng, (1, 1, 3, 2), padding=0), (3, 4, 3)),
@@ -64,6 +65,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
     yield from check_im2col(rng)
     yield from check_kinked(ReLU(), (4, 5, 3), rng)
     yield from check_kinked(MaxPool(), (5, 6, 3), rng)
+    yield from check_kinked(MaxPool(partial_windows=True), (5, 7, 3), rng)
     yield from check_gram(Gram(), rng)
     yield from check_definition(rng)
     yield from check_losses(rng)
@@ -267,7 +269,8 @@ def random_convolution(
 def describe(layer) -> str:
     """Name a layer and, for a convolution, its kernel, stride and padding."""
     if not isinstance(layer, Convolution):
-        return type(layer).__name__
+        partial = getattr(layer, "partial_windows", False)
+        return f"{type(layer).__name__}{', partial windows' if partial else ''}"
     kernel, (_, stride, padding) = "×".join(map(str, layer.kernel.shape)), layer.window
     tiles = f", tiles of {layer.tile}" if hasattr(layer, "tile") else ""
     return f"{type(layer).__name__} {kernel}, stride {stride}, padding {padding}{tiles}"

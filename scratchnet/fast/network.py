@@ -104,9 +104,11 @@ def fast_layer(layer: Layer, workspace: Workspace) -> Layer:
         return FastConvolution(
             layer.kernel, layer.bias, layer.stride, layer.padding, layer.name, workspace
         )
-    for plain, fast in ((ReLU, FastReLU), (MaxPool, FastMaxPool), (AveragePool, FastAveragePool)):
-        if type(layer) in (plain, fast):  # a subclass may compute something else
-            return fast(layer.name, workspace)
+    if type(layer) in (ReLU, FastReLU):  # a subclass may compute something else
+        return FastReLU(layer.name, workspace)
+    for plain, fast in ((MaxPool, FastMaxPool), (AveragePool, FastAveragePool)):
+        if type(layer) in (plain, fast):
+            return fast(layer.name, layer.partial_windows, workspace)
     return layer
 
 

@@ -3,8 +3,12 @@
 A strip is an even number of rows of x, and half as many of y. Max pooling has one byte of switches
 for each window. Its last two bits are the winner's number. A `stage` sets the next bit, STOPPED,
 where the largest entry is 0: the ReLU in front of the pool then stops the window's gradient.
+
+Partial windows need no copies here: an array of windows is cut into those that have the same
+corners (`alike`), at most four parts, and where a corner is missing, the one beside it is read twice.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,21 +16,61 @@ import numpy as np
 from scratchnet.fast.memory import Scratch
 from scratchnet.fast.relu import BOOL
 from scratchnet.fast.workspace import Workspace, map_strips
-from scratchnet.network.pooling import CORNERS, AveragePool, MaxPool, corner
+from scratchnet.network.layer import Shape
+from scratchnet.network.pooling import AveragePool, MaxPool
+
+Corners = dict[int, np.ndarray]  # number 2u + v → that corner of some windows, a view of x
 
 
-def pool_max(x: np.ndarray, y: np.ndarray, switches: np.ndarray, scratch: Scratch) -> None:
+def alike(x: np.ndarray, partial_windows: bool) -> Iterator[tuple[tuple[slice, slice], Corners]]:
+    """Yield windows that have the same corners: where they are in y, and their corners in x.
+
+    Examples
+    --------
+    A map of 3×2: one whole window, and below it one of two corners.
+
+    >>> x = np.arange(6).reshape(3, 2, 1)
+    >>> for place, corners in alike(x, True):
+    ...     print(place[0], {n: a.ravel().tolist() for n, a in corners.items()})
+    slice(0, 1, None) {0: [0], 1: [1], 2: [2], 3: [3]}
+    slice(1, 2, None) {0: [4], 1: [5]}
+    """
+    H, W, _ = x.shape
+
+    def groups(n):  # first and last window, and how many of their rows (or columns) there are
+        whole = [(0, n // 2, 2)]
+        return whole + [(n // 2, n // 2 + 1, 1)] * (n % 2 and partial_windows)
+
+    for top, bottom, us in groups(H):
+        for left, right, vs in groups(W):
+            corners = {
+                2 * u + v: x[2 * top + u : 2 * bottom : 2, 2 * left + v : 2 * right : 2]
+                for u in range(us)
+                for v in range(vs)
+            }
+            yield (slice(top, bottom), slice(left, right)), corners
+
+
+def all_four(corners: Corners) -> list[np.ndarray]:
+    """Return four corners; instead of one that is missing, the one beside it."""
+    a = corners[0]
+    b, c = corners.get(1, a), corners.get(2, a)
+    return [a, b, c, corners.get(3, c if 1 not in corners else b)]
+
+
+def pool_max(corners: Corners, y: np.ndarray, switches: np.ndarray, scratch: Scratch) -> None:
     """Set y to the largest corner of each window, and ``switches``, uint8, to its number.
 
     Examples
     --------
     >>> x = np.array([[1, 5, 2, 2], [5, 0, 2, 3]]).reshape(2, 4, 1)
     >>> y, switches = np.zeros((1, 2, 1), int), np.zeros((1, 2, 1), np.uint8)
-    >>> pool_max(x, y, switches, Scratch())
+    >>> for place, corners in alike(x, False):
+    ...     pool_max(corners, y[place], switches[place], Scratch())
     >>> y.ravel().tolist(), switches.ravel().tolist()  # the first of the fives
     ([5, 3], [1, 3])
     """
-    a, b, c, d = (corner(x, u, v) for u, v in CORNERS)
+    a, b, c, d = all_four(corners)
     above = scratch.empty("mask", y.shape, BOOL)
     below = scratch.empty("below", y.shape, BOOL)
     lower = scratch.empty("V or factor", y.shape, y.dtype)
@@ -43,34 +87,36 @@ def pool_max(x: np.ndarray, y: np.ndarray, switches: np.ndarray, scratch: Scratc
     np.maximum(y, lower, out=y)
 
 
-def unpool_max(dy: np.ndarray, switches: np.ndarray, dx: np.ndarray, scratch: Scratch) -> None:
-    """Send each window's gradient to its winner."""
+def unpool_max(
+    dy: np.ndarray, switches: np.ndarray, corners: Corners, scratch: Scratch
+) -> None:
+    """Send each window's gradient to its winner, among corners of dx."""
     won = scratch.empty("mask", dy.shape, BOOL)
     factor = scratch.empty("V or factor", dy.shape, dy.dtype)
-    for n, (u, v) in enumerate(CORNERS):
+    for n, dx in corners.items():
         np.equal(switches, n, out=won)
         factor[:] = won  # converting first is faster than a product of two types
-        np.multiply(dy, factor, out=corner(dx, u, v))
+        np.multiply(dy, factor, out=dx)
 
 
-def pool_average(x: np.ndarray, y: np.ndarray) -> None:
+def pool_average(corners: Corners, y: np.ndarray) -> None:
     """Set y to the mean of each window."""
-    a, b, c, d = (corner(x, u, v) for u, v in CORNERS)
+    a, b, c, d = all_four(corners)
     np.add(a, b, out=y)
     y += c
     y += d
     y /= 4
 
 
-def unpool_average(dy: np.ndarray, dx: np.ndarray) -> None:
-    """Share each window's gradient equally."""
-    quarter = dy / 4
-    for u, v in CORNERS:
-        corner(dx, u, v)[:] = quarter
+def unpool_average(dy: np.ndarray, corners: Corners) -> None:
+    """Share each window's gradient equally among corners of dx."""
+    share = dy / len(corners)
+    for dx in corners.values():
+        dx[:] = share
 
 
 def zero_remainder(dx: np.ndarray) -> None:
-    """Set an odd last row and column to zero: no window holds them."""
+    """Set an odd last row and column to zero, if no window holds them."""
     H, W, _ = dx.shape
     dx[H // 2 * 2 :] = 0
     dx[:, W // 2 * 2 :] = 0
@@ -101,8 +147,8 @@ class _InStrips:
 
 
 def _windows(rows: slice) -> slice:
-    """Return the rows of y that an even number of rows of x belong to."""
-    return slice(rows.start // 2, rows.stop // 2)
+    """Return the rows of y that some rows of x belong to, from an even one to the last or an odd."""
+    return slice(rows.start // 2, -(-rows.stop // 2))
 
 
 @dataclass(frozen=True)
@@ -111,22 +157,23 @@ class FastMaxPool(_InStrips, MaxPool):
 
     workspace: Workspace = field(default_factory=Workspace)
 
-    def new_memory(self, shape: tuple[int, int, int]) -> np.ndarray:
+    def new_memory(self, shape: Shape) -> np.ndarray:
         """Return room for the switches of a map of that shape."""
         return np.empty(self.output_shape(shape), np.uint8)
 
-    def cache(self, memory: np.ndarray, shape: tuple[int, int, int]) -> tuple:
+    def cache(self, memory: np.ndarray, shape: Shape) -> tuple:
         """Return the cache: like that of `MaxPool`, with marks."""
         return memory, shape
 
-    def input_shape(self, cache: tuple) -> tuple[int, int, int]:
+    def input_shape(self, cache: tuple) -> Shape:
         """Return the shape of x."""
         return cache[1]
 
     def pool_rows(self, x: np.ndarray, rows: slice, y: np.ndarray, memory: np.ndarray) -> None:
         """Pool some rows of a map: ``x`` are these, y and memory those of the whole map."""
-        to = _windows(rows)
-        pool_max(x, y[to], memory[to], self.workspace.scratch)
+        y, switches = y[_windows(rows)], memory[_windows(rows)]
+        for place, corners in alike(x, self.partial_windows):
+            pool_max(corners, y[place], switches[place], self.workspace.scratch)
 
     def mark_stopped(self, rows: slice, y: np.ndarray, memory: np.ndarray) -> None:
         """Mark the windows of some rows of x whose largest entry is 0."""
@@ -141,11 +188,13 @@ class FastMaxPool(_InStrips, MaxPool):
         With ``stop``, nothing comes back through the windows that are marked.
         """
         of = _windows(rows)
-        switches = cache[0][of]
+        dy, switches = dy[of], cache[0][of]
         if not stop:
             switches = switches % STOPPED
-        unpool_max(dy[of], switches, dx, self.workspace.scratch)
-        zero_remainder(dx)
+        for place, corners in alike(dx, self.partial_windows):
+            unpool_max(dy[place], switches[place], corners, self.workspace.scratch)
+        if not self.partial_windows:
+            zero_remainder(dx)
 
 
 @dataclass(frozen=True)
@@ -154,22 +203,27 @@ class FastAveragePool(_InStrips, AveragePool):
 
     workspace: Workspace = field(default_factory=Workspace)
 
-    def new_memory(self, shape: tuple[int, int, int]) -> None:
+    def new_memory(self, shape: Shape) -> None:
         """Return nothing: there is nothing to remember."""
 
-    def cache(self, memory: None, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    def cache(self, memory: None, shape: Shape) -> Shape:
         """Return the cache, that of `AveragePool`."""
         return shape
 
-    def input_shape(self, cache: tuple[int, int, int]) -> tuple[int, int, int]:
+    def input_shape(self, cache: Shape) -> Shape:
         """Return the shape of x."""
         return cache
 
     def pool_rows(self, x: np.ndarray, rows: slice, y: np.ndarray, memory: None) -> None:
         """Pool some rows of a map: ``x`` are these, y is the whole map's."""
-        pool_average(x, y[_windows(rows)])
+        y = y[_windows(rows)]
+        for place, corners in alike(x, self.partial_windows):
+            pool_average(corners, y[place])
 
     def unpool_rows(self, dy: np.ndarray, cache: tuple, rows: slice, dx: np.ndarray) -> None:
         """Set ``dx``, some rows of the map, from dy of all."""
-        unpool_average(dy[_windows(rows)], dx)
-        zero_remainder(dx)
+        dy = dy[_windows(rows)]
+        for place, corners in alike(dx, self.partial_windows):
+            unpool_average(dy[place], corners)
+        if not self.partial_windows:
+            zero_remainder(dx)

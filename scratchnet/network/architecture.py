@@ -61,7 +61,11 @@ def kernel_shapes(architecture: str) -> dict[str, tuple[int, int, int, int]]:
 
 
 def vgg_layers(
-    parameters: Parameters, architecture: str, dtype: str = "float32", pool: str = "max"
+    parameters: Parameters,
+    architecture: str,
+    dtype: str = "float32",
+    pool: str = "max",
+    partial_windows: bool = False,
 ) -> list[Layer]:
     """Return the layers of a VGG network, from the picture to the last pool.
 
@@ -74,6 +78,8 @@ def vgg_layers(
     architecture : ``"vgg16"`` or ``"vgg19"``
     dtype : str
     pool : ``"max"`` or ``"average"``
+    partial_windows : bool
+        Of the pools: see `pooling`.
 
     Raises
     ------
@@ -88,5 +94,5 @@ def vgg_layers(
             kernel, bias = (np.asarray(part, dtype) for part in parameters[name])
             layers.append(Convolution(kernel, bias, name=name))
             layers.append(ReLU(name.replace("conv", "relu")))
-        layers.append(POOLS[pool](f"pool{block}"))
+        layers.append(POOLS[pool](f"pool{block}", partial_windows))
     return layers

@@ -75,8 +75,9 @@ def settings_of(
 
     Of a term or an optimizer that is no dataclass only the type is known.
     """
+    parts = ("partial_windows", "kernel", "bias")
     layers = [
-        [type(layer).__name__, layer.name, *(vars(layer).get(part) for part in ("kernel", "bias"))]
+        [type(layer).__name__, layer.name, *(vars(layer).get(part) for part in parts)]
         for layer in network.layers
     ]
     settings = {"network": f"{type(network).__name__} {network.dtype} {_hash(layers)}"}

@@ -89,7 +89,8 @@ def style_transfer(
         What J is the sum of. Without it, `terms.gatys_terms` of the two pictures and of the weights
         and layers below; with it, these and the style image are not used.
     network : Network, optional
-        Without one, the embedded VGG-16 with max pooling in float32.
+        Without one, the embedded VGG-16 with max pooling in float32, its windows partial at the
+        border (`network.pooling`), so that the picture counts up to its last row and column.
     init : ``"random"``, ``"content"`` or ndarray (H, W, 3)
         What G starts as: uniform noise (the notes' first step), the content image, or a picture.
     iterations : int
@@ -134,7 +135,7 @@ def style_transfer(
     if terms is None and style is None:
         raise ValueError("got neither a style image nor terms")
     _check_kinds(network=network, optimizer=optimizer, terms=terms, callback=callback)
-    network = VGG.load() if network is None else network
+    network = VGG.load(partial_windows=True) if network is None else network
     own = CONTENT_LAYERS if content_layers is None else content_layers
     content = _checked("content", content, network, own if terms is None else ())
     if terms is None:
