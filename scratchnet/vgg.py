@@ -89,8 +89,8 @@ class VGG(Network):
     ) -> Network:
         """Load a network from a weight file; without a path, the embedded VGG-16.
 
-        Parameters are those of `build` and `VGG`. Raises FileNotFoundError and ValueError, as `load_weights`
-        and `build` do.
+        Parameters are those of `build` and `VGG`. Raises FileNotFoundError and ValueError, as
+        `load_weights` and `build` do.
         """
         architecture, parameters = load_weights(path)
         return cls.build(

@@ -266,7 +266,8 @@ def run_shuffle(arguments: argparse.Namespace) -> bool:
     _, figures = places(arguments, ("shuffled",))
     size = getattr(arguments, "size", settings.ScanSettings.size)
     style = settings.working_picture(arguments.style, size, max_pixels=arguments.max_pixels)
-    a, _ = VGG.load(arguments.weights).forward(style, [arguments.layer])
+    network = VGG.load(arguments.weights, partial_windows=True)  # as in a transfer
+    a, _ = network.forward(style, [arguments.layer])
     panels = shuffled_panels(a[arguments.layer].astype(np.float64))
     whole = save_figure(figures["shuffled"], "shuffled", panels, arguments.overwrite)
     print(*(f"{panel.title}. {panel.lines[0]}" for panel in panels[1:]), sep="\n")
@@ -287,7 +288,8 @@ def run(arguments: argparse.Namespace) -> bool:
         resize_image(image, settings.working_size(image.shape, top.settings.size))
         for image in (content, style)
     )
-    network, layer = VGG.load(arguments.weights), arguments.layer
+    # as in a transfer; the scan keeps the network's own rule
+    network, layer = VGG.load(arguments.weights, partial_windows=True), arguments.layer
     # sums of many squares: in float64
     a_C, a_S = (
         network.forward(image, [layer])[0][layer].astype(np.float64) for image in (content, style)

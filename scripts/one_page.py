@@ -60,24 +60,21 @@ def relu_back(dy, mask):
     return dy * mask
 
 
-def corner(x, u, v):
-    # x[2i + u, 2j + v, k] for all i, j, k
-    return x[u : x.shape[0] // 2 * 2 : 2, v : x.shape[1] // 2 * 2 : 2]
-
-
 def pool(x):
-    # y_ijk = max over u, v of x[2i + u, 2j + v, k]
-    corners = np.stack([corner(x, u, v) for u, v in CORNERS])
+    # y_ijk = max over u, v of x[2i + u, 2j + v, k]; an odd last row or column stands twice
+    H, W, _ = x.shape
+    even = np.pad(x, ((0, H % 2), (0, W % 2), (0, 0)), "edge")
+    corners = np.stack([even[u::2, v::2] for u, v in CORNERS])
     return corners.max(axis=0), (corners.argmax(axis=0), x.shape)
 
 
 def pool_back(dy, cache):
     # dx[2i + u, 2j + v, k] = dy_ijk where (u, v) won the window, and 0 elsewhere
-    winner, shape = cache
-    dx = np.zeros(shape)
+    winner, (H, W, C) = cache
+    dx = np.zeros((H + H % 2, W + W % 2, C))
     for n, (u, v) in enumerate(CORNERS):
-        corner(dx, u, v)[:] = dy * (winner == n)
-    return dx
+        dx[u::2, v::2] = dy * (winner == n)
+    return dx[:H, :W]  # of equals the first wins: never the one that stands there again
 
 
 def forward(image, weights):

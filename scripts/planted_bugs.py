@@ -48,7 +48,8 @@ UNIT_TEST = {"test": "test_deconvnet.py", "by_gradients": False}
 CONVOLUTION, RELU, NETWORK = "network/convolution.py", "network/relu.py", "network/network.py"
 TERMS, OBJECTIVE = "style/terms.py", "style/objective.py"
 TRANSFORMS, WINOGRAD, PLANES = "fast/transforms.py", "fast/winograd.py", "fast/planes.py"
-FAST_POOLING, FAST_GRAM, STAGE = "fast/pooling.py", "fast/gram.py", "fast/stage.py"
+POOLING, FAST_POOLING = "network/pooling.py", "fast/pooling.py"
+FAST_GRAM, STAGE = "fast/gram.py", "fast/stage.py"
 UNITS, FIELDS, CORRELATION = (
     "units/strongest.py", "units/receptive_field.py", "units/correlation.py",
 )  # fmt: skip
@@ -118,6 +119,12 @@ BUGS = [
     Bug("fast-pool-last-of-ties", "of equals in the fast max pooling the last wins, not the first",
         FAST_POOLING, "np.greater(b, a, out=above)", "np.greater_equal(b, a, out=above)",
         **LAYER_TEST),
+    Bug("copies-not-added", "of a partial window, what a copied row receives is lost",
+        POOLING, "dx[H - 1] += dx[H]", "pass"),
+    Bug("copies-of-zeros", "a partial window is filled up with zeros, which win over what is below",
+        POOLING, '(0, 0)), "edge")', "(0, 0)))", **LAYER_TEST),
+    Bug("fast-partial-quarters", "the fast partial windows share by four, however few corners",
+        FAST_POOLING, "share = dy / len(corners)", "share = dy / 4"),
     Bug("fast-gram-factor-2", "the fast Gram matrix's factor of 2 is forgotten",
         FAST_GRAM, "np.add(dgram[s], dgram.T[s], out=both[s])",
         "np.copyto(both[s], dgram[s])"),

@@ -25,7 +25,7 @@ import warnings
 from command_line import leave
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
-from transfer_inputs import announce, at_size, check_sizes, levels_of, looked_at, read_pictures
+from transfer_inputs import announce, at_size, levels_of, looked_at, read_pictures
 from transfer_memory import checked_memory, working_sizes
 from transfer_progress import Progress, say
 from transfer_saving import Frames, check_extra, checked_places, save_all
@@ -81,7 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     sizes = working_sizes(shapes, arguments.image_size, arguments)
-    check_sizes(network, sizes, arguments)
     memory = checked_memory(network, shapes, looked_at(arguments), arguments)
     evaluations = sum(n + 1 for _, n in levels_of(sizes[0], arguments))
     places = checked_places(arguments, evaluations)

@@ -60,20 +60,6 @@ def looked_at(arguments: argparse.Namespace) -> list[str]:
     return list({**(arguments.content_layers or CONTENT_LAYERS), **arguments.style_layers})
 
 
-def check_sizes(network: VGG, sizes: list[Size], arguments: argparse.Namespace) -> None:
-    """Raise ValueError for a picture that is too small for its layers, naming what helps."""
-    of_content = "--content", arguments.content, looked_at(arguments)
-    checks = [(*of_content, "--enlarge or a larger --image-size")]
-    for path in arguments.style:
-        checks.append(("--style", path, arguments.style_layers, "--enlarge"))
-    for (flag, path, wanted, remedy), size in zip(checks, sizes, strict=True):
-        network.depth(wanted)  # raises for an unknown layer, whatever the picture
-        try:
-            network.check_image((*size, 3), wanted)
-        except ValueError as error:
-            raise ValueError(f"{flag} {path}: {error}; what helps is {remedy}") from None
-
-
 def levels_of(size: Size, arguments: argparse.Namespace) -> list[tuple[Size, int]]:
     """Return the sizes that the transfer goes through, and the steps at each."""
     sizes = coarse_to_fine_sizes(size) if arguments.init == "random" else [size]

@@ -111,7 +111,7 @@ def seal(path, kind, image):
     path.write_bytes(header(kind, image) + image)
 
 
-def make_tiny_network(pool=MaxPool, dtype="float64", seed=0) -> Network:
+def make_tiny_network(pool=MaxPool, dtype="float64", seed=0, partial_windows=False) -> Network:
     """Return a network shaped like VGG's first two blocks, with few channels."""
     rng = np.random.default_rng(seed)
     layers, C_in = [Preprocess("preprocess")], 3
@@ -121,7 +121,7 @@ def make_tiny_network(pool=MaxPool, dtype="float64", seed=0) -> Network:
             bias = rng.standard_normal(C_out).astype(dtype)
             layers += [Convolution(kernel, bias, name=f"conv{block}_{n}"), ReLU(f"relu{block}_{n}")]
             C_in = C_out
-        layers.append(pool(f"pool{block}"))
+        layers.append(pool(f"pool{block}", partial_windows))
     return Network(layers, dtype=dtype)
 
 

@@ -128,6 +128,7 @@ def saved(tmp_path):
         ({"pictures": (SMALL[0], SMALL[1] + 1)}, "style image is 17×26"),
         ({"network": make_tiny_network(seed=1)}, "network is Network float64"),
         ({"network": make_tiny_network(dtype="float32")}, "network is Network float64"),
+        ({"network": make_tiny_network(partial_windows=True)}, "network is Network float64"),
         ({"iterations": 7}, r"steps by size is .* 6\)\] there, .* 7\)\] here"),
         ({"style_weight": 0.1}, "style weight is 0.001.* there, 0.1.* here"),
         ({"content_layers": {"relu1_2": 1.0}}, "content layers is relu2_1 1 there, relu1_2 1 here"),

@@ -323,10 +323,14 @@ def test_the_patch_is_cut_out_of_the_whole_in_float32(fast32, rng, layer):
         assert np.linalg.norm(patch - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
-def test_average_pools_are_cut_as_well(rng):
-    network = make_tiny_network(AveragePool)
+@pytest.mark.parametrize(
+    ("pool", "partial_windows"), [(AveragePool, False), (AveragePool, True), (MaxPool, True)]
+)
+def test_other_pools_are_cut_as_well(pool, partial_windows, rng):
+    network = make_tiny_network(pool, partial_windows=partial_windows)
     image = rng.uniform(0, 255, (23, 29, 3))
-    for position in ((0, 0), (2, 3), (4, 6)):
+    rows, cols, _ = network.output_shapes(23, 29)["pool2"]
+    for position in ((0, 0), (2, 3), (4, 6), (rows - 1, cols - 1)):
         patch, expected = patch_and_whole(network, image, "pool2", position, 2, "guided")
         assert np.abs(patch - expected).max() <= 1e-12 * (np.abs(expected).max() or 1)
 

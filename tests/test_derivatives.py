@@ -40,10 +40,11 @@ def test_whole_chain_on_the_embedded_network(vgg64, pictures):
         assert report.passed, report
 
 
+@pytest.mark.parametrize("partial_windows", [False, True])
 @pytest.mark.parametrize("pool", [MaxPool, AveragePool])
-def test_objective_pixel_by_pixel_on_a_tiny_network(pool, rng):
+def test_objective_pixel_by_pixel_on_a_tiny_network(pool, partial_windows, rng):
     # Content and style meet at relu2_1, so that gradients are summed there.
-    network = make_tiny_network(pool)
+    network = make_tiny_network(pool, partial_windows=partial_windows)
     content, style = rng.uniform(0, 255, (6, 7, 3)), rng.uniform(0, 255, (5, 8, 3))
     objective = make_objective(
         network, content, style, content_layers={"relu2_1": 1.0, "conv1_2": 0.5},

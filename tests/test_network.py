@@ -65,6 +65,16 @@ def test_print_is_a_table(vgg32):
     assert table.endswith("14714688")
 
 
+def test_windows_are_partial_where_that_is_asked_for(rng):
+    sides = {}
+    for partial_windows in (False, True):
+        network = random_vgg("vgg16", rng, partial_windows=partial_windows)
+        activations, _ = network.forward(rng.uniform(0, 255, (35, 49, 3)), ["pool5"])
+        assert activations["pool5"].shape == network.output_shapes(35, 49)["pool5"]
+        sides[partial_windows] = activations["pool5"].shape[:2]
+    assert sides == {False: (1, 1), True: (2, 2)}  # 49 24 12 6 3 1; 35 18 9 5 3 2
+
+
 def test_pools_are_chosen_by_name(rng):
     for pool, kind in [("max", MaxPool), ("average", AveragePool)]:
         assert isinstance(random_vgg("vgg16", rng, pool=pool).layers[5], kind)

@@ -159,7 +159,6 @@ def test_show_gradient_saves_one_figure_and_prints_the_table(run, tmp_path):
     ("arguments", "message"),
     [
         (["--content", "none.png"], "none.png: no such picture"),
-        (["--image-size", "12"], "too small for relu5_1"),
         (["--steps", "-1"], "argument --steps: -1 is not a whole number of at least 0"),
         (["--steps", "two"], "argument --steps: invalid"),
         (["--init", "noise"], "argument --init: invalid choice: 'noise'"),

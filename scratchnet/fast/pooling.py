@@ -4,8 +4,8 @@ A strip is an even number of rows of x, and half as many of y. Max pooling has o
 for each window. Its last two bits are the winner's number. A `stage` sets the next bit, STOPPED,
 where the largest entry is 0: the ReLU in front of the pool then stops the window's gradient.
 
-Partial windows need no copies here: an array of windows is cut into those that have the same
-corners (`alike`), at most four parts, and where a corner is missing, the one beside it is read twice.
+Partial windows need no copies here: windows are taken together if they have the same corners
+(`alike`), and where a corner is missing, the one beside it is read twice.
 """
 
 from collections.abc import Iterator
@@ -87,9 +87,7 @@ def pool_max(corners: Corners, y: np.ndarray, switches: np.ndarray, scratch: Scr
     np.maximum(y, lower, out=y)
 
 
-def unpool_max(
-    dy: np.ndarray, switches: np.ndarray, corners: Corners, scratch: Scratch
-) -> None:
+def unpool_max(dy: np.ndarray, switches: np.ndarray, corners: Corners, scratch: Scratch) -> None:
     """Send each window's gradient to its winner, among corners of dx."""
     won = scratch.empty("mask", dy.shape, BOOL)
     factor = scratch.empty("V or factor", dy.shape, dy.dtype)
@@ -147,7 +145,7 @@ class _InStrips:
 
 
 def _windows(rows: slice) -> slice:
-    """Return the rows of y that some rows of x belong to, from an even one to the last or an odd."""
+    """Return the rows of y that a strip's rows of x belong to."""
     return slice(rows.start // 2, -(-rows.stop // 2))
 
 

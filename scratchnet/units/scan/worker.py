@@ -51,7 +51,10 @@ class Found:
 
 @lru_cache(maxsize=1)
 def load_network(weights: str | None, threads: int) -> tuple[Network, str]:
-    """Return the network and its hash: a worker loads it once for all its tasks."""
+    """Return the network and its hash: a worker loads it once for all its tasks.
+
+    Its pools drop an odd last row or column, as VGG's own do: what is shown is what VGG sees.
+    """
     architecture, parameters = load_weights(weights)
     network = VGG.build(parameters, architecture=architecture, threads=threads)
     return network, digest(parameters)
