@@ -129,7 +129,7 @@ class Recorder:
         try:
             made = make()
         except (MemoryError, ValueError) as error:
-            say(f"transfer: {path}: not saved ({error or 'memory ran out'})", sys.stderr)
+            say(f"transfer: {path}: not saved ({str(error) or 'memory ran out'})", sys.stderr)
             return False
         return save_these([(path, lambda place: save(place, made))], self.run.arguments.overwrite)
 

@@ -26,8 +26,9 @@ def spaced(steps: int, most: int) -> list[int]:
     >>> spaced(76, 6), spaced(2, 6)
     ([0, 3, 12, 27, 49, 76], [0, 1, 2])
     """
-    # n_k = steps · (k / (most − 1))²
-    return sorted({round(steps * (k / (most - 1)) ** 2) for k in range(most)})
+    # n_k = steps · (k / (most − 1))², but none twice while there are others
+    at = (max(k, round(steps * (k / (most - 1)) ** 2)) for k in range(most))
+    return sorted({min(n, steps) for n in at})
 
 
 class Timeline:

@@ -23,7 +23,7 @@ LIMIT = 5_000_000  # bytes
 WEBP_QUALITY = 80
 SAMPLED, SAMPLE = 16, 96  # of a GIF: so many pictures, of that side in px, choose the palette
 LESS = 0.96  # the little less
-STEPS = 12  # of shrinking, at most; one or two do
+LEAST = 32  # px of the long side: smaller ones show nothing
 
 
 class Animation(NamedTuple):
@@ -78,14 +78,15 @@ def animate(
     ((height, width, _),) = shapes
     durations = [milliseconds] * (len(images) - 1) + [hold]
     scale = 1.0
-    for _ in range(STEPS):
+    while True:
         size = ceil(height * scale), ceil(width * scale)
         data = _encode([_pixels(image, size) for image in images], kind, durations)
         if len(data) <= limit:
             return Animation(data, size)
+        if max(size) <= LEAST:
+            raise ValueError(f"{len(images)} pictures have {len(data):,} bytes, over {limit:,}")
         # scale ← scale · √(limit / b), and a little less
         scale *= LESS * sqrt(limit / len(data))
-    raise ValueError(f"{len(images)} pictures have {len(data):,} bytes, over {limit:,}")
 
 
 def _pixels(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
