@@ -40,7 +40,7 @@ Read the folders in this order; each one's introduction says in which order to r
 4. `fast`: the same numbers up to rounding, faster. No other chapter imports it, but through `vgg`.
 
 `exercises` asks you to write the backward passes yourself, and checks them. `files` reads and
-writes pictures and weights, `pages` makes figures; `vgg` joins the network, its
+writes pictures and weights, `pages` makes figures and pages; `vgg` joins the network, its
 trained weights and, unless told otherwise, chapter 4; `blas` holds NumPy's matrix products to one
 thread, so that the bytes do not depend on how many there are.
 """

@@ -30,9 +30,9 @@ from scratchnet.pages.atlas import (
     AtlasPatch,
     AtlasUnit,
     atlas_html,
-    save_atlas,
 )
 from scratchnet.pages.figures import view
+from scratchnet.pages.page import save_page
 from scratchnet.units.choice import chosen_channels
 from scratchnet.units.deconvnet import explain_patch
 from scratchnet.units.scan.patches import Patch, TopPatches
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> bool:
             layers.append(AtlasLayer(layer, top.fields[layer], count, units))
     page = atlas_html(layers, sources.named, title=arguments.title)
     print(f"page     {len(page.encode()) / 1e6:.1f} MB")
-    return save_and_say(output, lambda path: save_atlas(path, page), overwrite)
+    return save_and_say(output, lambda path: save_page(path, page), overwrite)
 
 
 def main() -> int:

@@ -25,21 +25,13 @@ from typing import NamedTuple
 import numpy as np
 from command_line import Parser, positive, whole
 from places import FIGURES, checked_place
+from term_gradients import by_term_and_layer, cosine, panel, rms
 
-from scratchnet import (
-    LBFGS,
-    VGG,
-    Content,
-    Style,
-    StyleTransferObjective,
-    Term,
-    TotalVariation,
-    load_image,
-)
+from scratchnet import LBFGS, VGG, StyleTransferObjective, Term, gatys_terms, load_image
 from scratchnet.files.images import fit, resize_image
 from scratchnet.files.names import expanded
 from scratchnet.files.saving import replacing
-from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS
+from scratchnet.style.layers import CONTENT_LAYERS
 from scratchnet.style.transfer import descend
 
 try:
@@ -51,8 +43,6 @@ except ImportError as error:
 
 IMAGES = Path(__file__).resolve().parent / "images"
 OUTPUT = Path("outputs/gradient_terms.png")
-GREY = 127.5
-REACH = 3  # root mean squares of a row's strongest gradient from grey to white
 PANEL = 1.6  # inches
 DPI = 120
 SUM = "sum"
@@ -91,20 +81,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def single_terms(content: np.ndarray, style: np.ndarray) -> list[Term]:
-    """Return the terms of a style transfer, with the style at each layer as a term of its own."""
-    layers = [
-        Style(style, {layer: weight}, name=f"style\n{layer}")
-        for layer, weight in STYLE_LAYERS.items()
-    ]
-    return [Content(content, CONTENT_LAYERS), *layers, TotalVariation()]
-
-
 def measure(terms: list[Term], G: np.ndarray, steps: set[int]) -> list[Row]:
     """Descend from G, and return each term's gradient after each of the numbers of steps."""
     network, size, rows = VGG.load(partial_windows=True), G.shape[:2], []
     objective = StyleTransferObjective(network, terms, size)
-    alone = {term.name: StyleTransferObjective(network, [term], size) for term in terms}
+    alone = by_term_and_layer(objective)
     descent = descend(objective, G, LBFGS(), max(steps))
     bar = tqdm(descent, "evaluations of J", max(steps) + 1, leave=False)
     for step, (G, (J, gradient, _)) in enumerate(bar):
@@ -114,24 +95,6 @@ def measure(terms: list[Term], G: np.ndarray, steps: set[int]) -> list[Row]:
     return rows
 
 
-def rms(x: np.ndarray) -> float:
-    """Return the root mean square."""
-    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
-
-
-def cosine(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the cosine of the angle between two arrays; 0 if one of them is 0."""
-    # cos = Σ x y / (‖x‖ ‖y‖)
-    cosine = float(np.mean(np.multiply(x, y, dtype=np.float64)) / (rms(x) * rms(y) or 1))
-    return round(cosine, 2) + 0.0  # no −0.00
-
-
-def panel(gradient: np.ndarray, scale: float) -> np.ndarray:
-    """Draw −gradient as a picture: 0 is grey, −REACH · scale is white, +REACH · scale is black."""
-    picture = GREY - gradient * (GREY / (REACH * scale or 1))
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-
-
 def print_table(rows: list[Row]) -> None:
     """Print each gradient's root mean square, and its cosines with two others."""
     print(
@@ -139,7 +102,7 @@ def print_table(rows: list[Row]) -> None:
     )
     print(f"{'':<15}" + "".join(f"{f'step {row.step}':>12}    sum  cont." for row in rows))
     for name in rows[0].gradients:
-        line = f"{' '.join(name.split()):<15}"
+        line = f"{name:<15}"
         for _, _, _, gradients in rows:
             gradient = gradients[name]
             with_sum, with_content = (cosine(gradient, gradients[of]) for of in (SUM, "content"))
@@ -160,7 +123,7 @@ def draw(rows: list[Row], each_scale: bool, path: Path) -> None:
     )
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for axes, name in zip(grid[0], columns, strict=True):
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name.replace(" ", "\n"), fontsize=10)
     for line, row in zip(grid, rows, strict=True):
         line[0].imshow(np.rint(row.G).astype(np.uint8))
         line[0].set_ylabel(f"step {row.step}", fontsize=10)
@@ -191,7 +154,8 @@ def run(arguments: argparse.Namespace) -> None:
     G = content
     if arguments.init == "random":
         G = np.random.default_rng(0).uniform(0, 255, content.shape).astype(content.dtype)
-    rows = measure(single_terms(content, style), G, set(arguments.steps))
+    terms = gatys_terms(content, style, content_layers=CONTENT_LAYERS)
+    rows = measure(terms, G, set(arguments.steps))
     print_table(rows)
     draw(rows, arguments.each_scale, output)
     print(f"saved {output}")

@@ -21,6 +21,7 @@ import argparse
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 from command_line import leave
 from transfer_flags import OPTIMIZERS, parse_arguments
@@ -44,12 +45,12 @@ def optimizer_of(arguments: argparse.Namespace):
     return kind(**options)
 
 
-def paint(content, styles, progress: Progress, frames: Frames, **options):
+def paint(content, styles, progress: Progress, watching: list[Callable], **options):
     """Return what a transfer gives, also if it is interrupted or fails, and the exit code."""
 
     def callback(step):
-        progress(step)
-        frames(step)
+        for see in (progress, *watching):
+            see(step)
 
     try:
         result = style_transfer(content, styles, callback=callback, **options)
@@ -92,22 +93,32 @@ def run(arguments: argparse.Namespace) -> int:
         "content_layers style_layers"
     )
     given = {name: getattr(arguments, name) for name in names.split()}
+    options = {name: value for name, value in given.items() if value is not None}
+    options |= {"blend_weights": arguments.style_blend_weights, "network": network}
+    watching, recorder, optimizer = [Frames(places.frames)], None, optimizer_of(arguments)
+    if places.extras:
+        # Not before it is wanted: without these flags, nothing is to take longer.
+        from transfer_report import Recorder, Run
+
+        about = Run(arguments, pictures, network, optimizer, options)
+        recorder = Recorder(about, places.extras)
+        watching.append(recorder.timeline)
     start, progress = time.perf_counter(), Progress(INTERRUPTS, arguments.quiet)
     result, code = paint(
         pictures.content,
         pictures.styles,
         progress,
-        Frames(places.frames),
-        blend_weights=arguments.style_blend_weights,
-        network=network,
+        watching,
         init=pictures.init,
-        optimizer=optimizer_of(arguments),
-        **{name: value for name, value in given.items() if value is not None},
+        optimizer=optimizer,
+        **options,
     )
     if not result.history:
         say(f"transfer: {result.stopped}: use smaller weights; nothing to save", sys.stderr)
         return code
     whole = save_all(result, pictures, places, arguments)
+    if recorder is not None:
+        whole &= recorder.save(result)
     if result.stopped:
         say(f"transfer: {result.stopped}; saved the best picture until then", sys.stderr)
     else:

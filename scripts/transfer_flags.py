@@ -70,9 +70,11 @@ def parse_arguments(
         blend_shares(len(arguments.style), arguments.style_blend_weights)
     except ValueError as error:
         parser.error(str(error).replace("blend_weights", "--style-blend-weights"))
-    for flag in ("checkpoint", "resume"):
-        if arguments.content.is_dir() and getattr(arguments, flag):
+    for flag in ("checkpoint", "resume", "report", "animate"):
+        if arguments.content.is_dir() and isinstance(getattr(arguments, flag), Path):
             parser.error(f"--{flag}: is for one picture, not for a folder of them")
+    if arguments.animate_curves and not arguments.animate:
+        parser.error("--animate-curves: is for --animate, which is not there")
     return arguments
 
 
@@ -158,5 +160,12 @@ def add_results(group) -> None:
     add("--resume", type=expanded, metavar="FILE",
         help="go on from a checkpoint; all other flags as they were. It is left as it is, unless "
         "it is the --checkpoint as well")
+    add("--report", type=expanded, nargs="?", const=True, metavar="FILE",
+        help="make a page of the run (.html): frames, curves, what each term of J wants, how to "
+        "make it again. Without a name: …_report.html")
+    add("--animate", type=expanded, nargs="?", const=True, metavar="FILE",
+        help="make an animated picture of the run, .gif or .webp, of 5 MB at most. Without a name: "
+        "…_animated.gif")
+    add("--animate-curves", action="store_true", help="draw J and its terms beside it")
     add("--quiet", action="store_true", help="show no progress")
 # fmt: on

@@ -4,13 +4,14 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from places import beside, check_output, default_stem, numbered, same_file, save_somewhere
+from transfer_extras import extra_ends, extra_places
 from transfer_inputs import Pictures
 from transfer_memory import WIDEST
 from transfer_progress import say
@@ -85,6 +86,7 @@ class Places(NamedTuple):
     strip: Path
     curve: Path
     frames: dict[int, Path]  # by iteration
+    extras: dict[str, Path]  # by flag: --report, --animate
 
 
 def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -120,12 +122,14 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
     every = arguments.save_every or evaluations
     saved_at = range(every, evaluations, every)
     ends = [*ENDS, *(f"_{n:04}.png" for n in saved_at)]
-    output = arguments.output or default_output(arguments, ends)
+    output = arguments.output or default_output(arguments, [*ends, *extra_ends(arguments).values()])
     image_format(output)
     strip, curve, *frames = beside(output, ends)
     files, inputs = [output, strip, curve, *frames], read_files(arguments)
+    extras = extra_places(arguments, output, files, inputs)
+    files += [extras[flag] for flag in extra_ends(arguments)]
     if (checkpoint := arguments.checkpoint) is not None:
-        if any(same_file(checkpoint, path) for path in files):
+        if any(same_file(checkpoint, path) for path in [*files, *extras.values()]):
             raise ValueError(f"--checkpoint {checkpoint}: is an output as well")
         goes_on = arguments.resume is not None and same_file(checkpoint, arguments.resume)
         others = {name: path for name, path in inputs.items() if name != "--resume" or not goes_on}
@@ -134,7 +138,7 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
         output.parent.mkdir(exist_ok=True)
     for path in files:
         check_output("--output", path, inputs, arguments.overwrite)
-    return Places(output, strip, curve, dict(zip(saved_at, frames, strict=True)))
+    return Places(output, strip, curve, dict(zip(saved_at, frames, strict=True)), extras)
 
 
 class Frames:
@@ -164,13 +168,21 @@ def save_all(
     if arguments.original_colors == "luminance":
         image = keep_colors(image, pictures.content)
     row = [pictures.content, *pictures.styles, image]
+    return save_these(
+        [
+            (places.output, lambda place: save_image(place, image)),
+            (places.strip, lambda place: save_image(place, strip(row))),
+            (places.curve, lambda place: plot_history(result.history, place)),
+        ],
+        arguments.overwrite,
+    )
+
+
+def save_these(saves: Iterable[tuple[Path, Callable[[Path], None]]], overwrite: bool) -> bool:
+    """Save some files, and say where; return whether all are where they were wanted."""
     saved, whole = [], True
-    for path, save in [
-        (places.output, lambda place: save_image(place, image)),
-        (places.strip, lambda place: save_image(place, strip(row))),
-        (places.curve, lambda place: plot_history(result.history, place)),
-    ]:
-        place, trouble = save_somewhere(path, save, arguments.overwrite)
+    for path, save in saves:
+        place, trouble = save_somewhere(path, save, overwrite)
         if trouble:
             whole = False
             say(f"transfer: {trouble}" + (f"; saved {place} instead" if place else ""), sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from browser import driver  # noqa: F401 (a fixture)
 
 from scratchnet import (
     VGG,

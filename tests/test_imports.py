@@ -61,7 +61,7 @@ def test_there_is_something_to_read():
         ("checks", {"network", "style", "training"}),
         ("vgg", {"network", "files", "fast"}),
         ("units", {"network", "files", "style", "vgg"}),
-        ("pages", {"network", "files", "units"}),
+        ("pages", {"network", "files", "units", "style"}),
         ("exercises", {"network", "style", "checks", "units"}),
     ],
 )

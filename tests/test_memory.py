@@ -176,6 +176,11 @@ def test_all_that_a_transfer_holds_is_counted(optimizer):
     usual = added()
     assert added("--init", "photo.jpg") == usual + picture
     assert added("--checkpoint", "c.npz", "--save-every", 1) == usual  # less than a step
+    # 40 frames, 4 pictures for gradients; what is made of them at the end may be the most of all
+    frames, pixels = 60 * 192 * 256, 40 * 192 * 256
+    assert added("--report") >= usual + frames + 4 * picture
+    assert added("--animate") >= usual + frames
+    assert added("--animate", "--animate-curves") > added("--animate") + 12 * pixels * 0.5
     held = 24 if optimizer == "lbfgs" else 4
     assert added("--resume", "c.npz") == usual + held * picture
     # a_C, a_G − a_C and its square: 3·(64 − 512/64) numbers a pixel more; the passes end earlier

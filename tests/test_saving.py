@@ -97,7 +97,7 @@ import numpy as np
 import transfer_saving
 from scratchnet import save_image
 from scratchnet.files.hdf5 import new_hdf5
-from scratchnet.pages.atlas import save_atlas
+from scratchnet.pages.page import save_page
 from scratchnet.style.checkpoint import Checkpoint, Record, save_checkpoint
 
 noise = np.random.default_rng(0).uniform(0, 255, (60, 80, 3))
@@ -122,7 +122,7 @@ ways = dict.fromkeys(sys.argv[1:], lambda path: save_image(path, noise)) | {
         path, Checkpoint({}, 0, 5, noise, state, noise, history)
     ),
     "p.h5": patches,
-    "atlas.html": lambda path: save_atlas(path, "x" * 9999),
+    "atlas.html": lambda path: save_page(path, "x" * 9999),
 }
 for name, save in ways.items():
     try:

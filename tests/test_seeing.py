@@ -98,7 +98,8 @@ def small():
         script.resize_image(load_image(IMAGES / f"{name}.jpg"), (32, 40))
         for name in ("leuven_street", "starry_night")
     )
-    return script, script.measure(script.single_terms(content, style), content, {0, 2})
+    terms = script.gatys_terms(content, style, content_layers=script.CONTENT_LAYERS)
+    return script, script.measure(terms, content, {0, 2})
 
 
 def test_the_terms_gradients_add_up_to_the_sum(small):

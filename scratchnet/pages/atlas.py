@@ -14,24 +14,16 @@ the page fits, the pictures are stored at lower and lower quality, and at last i
 they are shown with.
 """
 
-import base64
-import html
-import io
-import json
-import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.files.images import resize_image
-from scratchnet.files.saving import replacing
 from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.pages.page import data_uri, encode, fill_template
 from scratchnet.units.receptive_field import ReceptiveField
 
-TEMPLATE = Path(__file__).with_name("atlas.html")
 # Of the pictures: JPEG quality, and how many times smaller; the first that fits.
 QUALITIES = ((92, 1), (80, 1), (65, 1), (50, 1), (50, 2), (50, 4))
 VIEW_QUALITY = 88
@@ -109,9 +101,10 @@ def atlas_html(
     used = sorted({p.picture for layer in layers for unit in layer.units for p in unit.patches})
     place = {picture: n for n, picture in enumerate(used)}
     records = [_layer_record(layer, place) for layer in layers]
+    mean = "rgb({2:.0f} {1:.0f} {0:.0f})".format(*MEAN_BGR)
     for quality, smaller in QUALITIES:
         shown = [_picture_record(*pictures[picture], quality, smaller) for picture in used]
-        page = _fill_template(title, {"pictures": shown, "layers": records})
+        page = fill_template("atlas.html", title, {"pictures": shown, "layers": records}, mean=mean)
         size = len(page.encode())
         if size <= limit:
             return page
@@ -121,27 +114,16 @@ def atlas_html(
     )
 
 
-def save_atlas(path: str | os.PathLike, page: str) -> None:
-    """Write the page; a failure half-way leaves nothing behind and an old file whole."""
-    with replacing(path) as partial:
-        partial.write_text(page, encoding="utf-8", newline="\n")
-
-
-def _fill_template(title: str, record: dict) -> str:
-    """Put title, mean colour and record into the template."""
-    # Escaped, no "</script>" or "<!--" in a picture's name can end the JSON early.
-    data = json.dumps(record, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    mean = "rgb({2:.0f} {1:.0f} {0:.0f})".format(*MEAN_BGR)
-    fields = {"title": html.escape(title), "mean": mean, "data": data}
-    # In one pass, so that a title "{{data}}" stays a title.
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: fields[m[1]], TEMPLATE.read_text(encoding="utf-8"))
-
-
 def _picture_record(name: str, image: np.ndarray, quality: int, smaller: int) -> dict:
     """Return a picture for the page, which shows it in the size given, whatever is stored."""
     height, width = image.shape[:2]
     stored = resize_image(image, (max(1, height // smaller), max(1, width // smaller)))
-    return {"name": name, "height": height, "width": width, "image": _data_uri(stored, quality)}
+    return {
+        "name": name,
+        "height": height,
+        "width": width,
+        "image": data_uri(encode(stored, quality)),
+    }
 
 
 def _layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
@@ -200,21 +182,9 @@ def _views_record(views: list[np.ndarray]) -> dict:
         )
     # Where single pixels can be seen, so can JPEG's errors.
     quality = VIEW_QUALITY if side > 2 * BLOCK else None
-    return {"side": side, "cell": cell, "sheet": GRID * cell, "image": _data_uri(sheet, quality)}
-
-
-def _data_uri(image: np.ndarray, quality: int | None) -> str:
-    """Return a picture as a data URI: JPEG, or PNG where no quality is given."""
-    from PIL import Image
-
-    pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    if quality is None:
-        Image.fromarray(pixels).save(file, "PNG", optimize=True)
-        kind = "png"
-    else:
-        # Colour at full resolution: patches of five pixels are shown much enlarged. Not with
-        # `optimize`: Pillow then wants the whole file in a buffer that noise does not fit in.
-        Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=0)
-        kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return {
+        "side": side,
+        "cell": cell,
+        "sheet": GRID * cell,
+        "image": data_uri(encode(sheet, quality)),
+    }
