@@ -157,12 +157,6 @@ def grain_length(G: np.ndarray) -> float:
     """Return how many pixels away lightness has half its correlation with itself.
 
     r(d) is the mean over all pairs of pixels d apart, along rows and along columns.
-
-    Examples
-    --------
-    >>> stripes = np.tile(np.repeat([0.0, 200.0], 8), (64, 8))[:, :, None].repeat(3, axis=2)
-    >>> grain_length((stripes + stripes.transpose(1, 0, 2)[:64].repeat(2, axis=1)) / 2)
-    2.0
     """
     x = G.astype(np.float64) @ LIGHTNESS
     x -= x.mean()

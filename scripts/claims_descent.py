@@ -171,7 +171,9 @@ def film(bench: Bench) -> tuple[Film, list[Row]]:
         # most of what can be seen happens early
         if step.progress >= (len(frames) / FRAMES) ** 2:
             whole = resize_image(np.array(step.image), C.shape[:2])
-            frames.append((whole, step.iteration))
+            height, width, _ = step.image.shape
+            title = f"evaluation {step.iteration}, {width}×{height} px"
+            frames.append((title, whole, step.iteration))
 
     bench.descend("a transfer", gatys_terms(C, S), "random", 76, C, callback=follow)
     numbers = [row["evaluation"] for row in history]
@@ -179,4 +181,4 @@ def film(bench: Bench) -> tuple[Film, list[Row]]:
         name: (numbers, [row[name] for row in history]) for name in ("J", "content", "style", "tv")
     }
     curves = Curves("J and its terms", "evaluation", "weighted", lines)
-    return Film("A transfer as it happens", frames, curves), history
+    return Film(frames, curves), history

@@ -34,7 +34,7 @@ def content(bench: Bench) -> tuple[Sheet, list[Row]]:
     rows, rebuilt, painted = [], [Cell(C, "the photograph")], [Cell(S, "the painting")]
     for layer in CONTENT_AT:
         terms = [relative_content(network, C, layer), LITTLE_TV]
-        result = bench.descend(f"from {layer} alone", terms, bench.noise(C), 150, C)
+        result = bench.descend(f"from {layer} alone", terms, bench.noise(C), 100, C)
         row = measured("rebuilt", layer, bench, result, C, S)
         rows.append(row)
         rebuilt.append(
@@ -42,7 +42,7 @@ def content(bench: Bench) -> tuple[Sheet, list[Row]]:
         )
     for layer in CONTENT_AT:
         terms = transfer_terms(bench, C, S, layer, Style.weight)
-        result = bench.descend(f"painted, content {layer}", terms, "content", 80, C)
+        result = bench.descend(f"painted, content {layer}", terms, "content", 50, C)
         row = measured("painted", layer, bench, result, C, S)
         rows.append(row)
         painted.append(
@@ -103,7 +103,7 @@ def style(bench: Bench) -> tuple[Sheet, list[Row]]:
     for layers in [*alone, *upto]:
         terms = [relative_style(network, S, layers), LITTLE_TV]
         label = f"{layers[0]} … {layers[-1]}" if len(layers) > 1 else layers[0]
-        result = bench.descend(f"texture of {label}", terms, noise, 100, S)
+        result = bench.descend(f"texture of {label}", terms, noise, 80, S)
         row = texture_row(label, layers[-1], bench, result.image, S) | {"J": lowest(result)}
         rows.append(row)
         grain, far = row["grain, px"], row["mean style distance"]
@@ -150,7 +150,7 @@ def weights(bench: Bench) -> tuple[Sheet, list[Row]]:
         line = cells[layer] = []
         for weight in STYLE_WEIGHTS:
             terms = transfer_terms(bench, C, S, layer, weight)
-            result = bench.descend(f"{layer}, {weight:g}", terms, "random", 60, C)
+            result = bench.descend(f"{layer}, {weight:g}", terms, "random", 40, C)
             content_weight = terms[0].layers[layer]
             row = {
                 "content layer": layer,

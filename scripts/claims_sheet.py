@@ -100,28 +100,28 @@ class Sheet(NamedTuple):
 
 
 class Film(NamedTuple):
-    """A moving picture: frames, each a picture (H, W, 3) and the J of all evaluations so far."""
+    """A moving picture: frames, each a title, a picture (H, W, 3) and the last evaluation shown."""
 
-    title: str
-    frames: list[tuple[np.ndarray, int]]
+    frames: list[tuple[str, np.ndarray, int]]
     curves: Curves
     milliseconds: int = 120
 
     def save(self, path: Path) -> None:
         """Draw the picture of each frame beside the curves until then, in a GIF that repeats."""
-        drawn = [self._draw(picture, last) for picture, last in self.frames]
-        # one palette for all frames, made of the last: colours of a frame by itself would flicker
-        palette = drawn[-1].quantize(255)
+        drawn = [self._draw(*frame) for frame in self.frames]
+        # One palette for all frames: with one for each, colours flicker.
+        some = np.concatenate([np.asarray(frame) for frame in drawn[::8]] + [np.asarray(drawn[-1])])
+        palette = Image.fromarray(some).quantize(255)
         first, *others = (frame.quantize(palette=palette, dither=0) for frame in drawn)
         times = [self.milliseconds] * len(others) + [3000]
         with replacing(path) as partial:
             first.save(partial, save_all=True, append_images=others, duration=times, loop=0)
 
-    def _draw(self, picture: np.ndarray, last: int) -> Image.Image:
+    def _draw(self, title: str, picture: np.ndarray, last: int) -> Image.Image:
         figure = Figure((7.6, 2.9), layout="constrained", dpi=100)
         left, right = figure.subplots(1, 2, width_ratios=(1, 1))
         left.imshow(pixels(picture), interpolation="nearest")
-        left.set(xticks=[], yticks=[], title=f"evaluation {last}")
+        left.set(xticks=[], yticks=[], title=title)
         left.spines[:].set_visible(False)
         until = {name: (x[: last + 1], y[: last + 1]) for name, (x, y) in self.curves.lines.items()}
         draw_curves(right, self.curves._replace(lines=until))

@@ -58,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--size", type=positive, default=128, metavar="PX",
         help="long side of the pictures (default: 128); time grows with its square")  # fmt: skip
     add("--iterations", type=positive, metavar="N",
-        help="steps of each descent (default: what each figure needs, 60 to 150)")  # fmt: skip
+        help="steps of each descent (default: what each figure needs, 40 to 100)")  # fmt: skip
     add("--folder", type=expanded, default=Path("outputs"), metavar="FOLDER",
         help="where the files go (default: outputs)")  # fmt: skip
     add("--overwrite", action="store_true",

@@ -172,7 +172,7 @@ def test_the_noise_is_that_of_a_transfer(small):
 def test_a_film_moves_and_ends_with_its_last_picture(tmp_path):
     pictures = [np.full((24, 32, 3), shade, np.float32) for shade in (30, 120, 220)]
     J = claims_sheet.Curves("J", "evaluation", "J", {"J": ([0, 1, 2], [9.0, 4.0, 1.0])})
-    film = claims_sheet.Film("a film", [(p, n) for n, p in enumerate(pictures)], J)
+    film = claims_sheet.Film([("", p, n) for n, p in enumerate(pictures)], J)
     film.save(tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as moving:
         assert moving.n_frames == 3
