@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 import argparse
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,12 +105,17 @@ def best_learning_rate(objective: StyleTransferObjective, start: np.ndarray) -> 
 
     def after(rate):
         G = start
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings():  # np.errstate would not reach the network's threads
+            warnings.simplefilter("ignore", RuntimeWarning)
             for _ in range(10):
                 G = G - rate * objective(G)[1]
             return objective(G)[0]
 
-    return float(rates[np.nanargmin([after(rate) for rate in tqdm(rates, desc="η", leave=False)])])
+    return float(
+        rates[
+            np.nanargmin([after(rate) for rate in tqdm(rates, desc="η", leave=False, disable=None)])
+        ]
+    )
 
 
 def prepare(network: VGG, pair: str, init: str, size: int) -> tuple:
