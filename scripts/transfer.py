@@ -26,6 +26,7 @@ from command_line import leave
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
 from transfer_inputs import announce, at_size, check_sizes, levels_of, looked_at, read_pictures
+from transfer_masks import stretched
 from transfer_memory import checked_memory, working_sizes
 from transfer_progress import Progress, say
 from transfer_saving import Frames, check_extra, checked_places, save_all
@@ -80,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     memory = checked_memory(network, shapes, looked_at(arguments), arguments)
     evaluations = sum(n + 1 for _, n in levels_of(sizes[0], arguments))
     places = checked_places(arguments, evaluations)
+    for line in stretched(pictures.masks, shapes, arguments):
+        say(f"mask     {line}")
     pictures = at_size(pictures, sizes, arguments)
     announce(network, pictures, start_shape, memory, arguments)
 
@@ -93,8 +96,10 @@ def run(arguments: argparse.Namespace) -> int:
         pictures.content,
         pictures.styles,
         progress,
-        Frames(places.frames),
+        Frames(places.frames, pictures.masks.alpha),
         blend_weights=arguments.style_blend_weights,
+        masks=pictures.masks.styles,
+        style_masks=pictures.masks.images,
         network=network,
         init=pictures.init,
         optimizer=optimizer_of(arguments),
