@@ -27,6 +27,7 @@ from command_line import leave
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
 from transfer_inputs import announce, at_size, levels_of, looked_at, read_pictures
+from transfer_masks import stretched
 from transfer_memory import checked_memory, working_sizes
 from transfer_progress import Progress, say
 from transfer_saving import Frames, check_extra, checked_places, save_all
@@ -85,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     memory = checked_memory(network, shapes, looked_at(arguments), arguments)
     evaluations = sum(n + 1 for _, n in levels_of(sizes[0], arguments))
     places = checked_places(arguments, evaluations)
+    for line in stretched(pictures.masks, shapes, arguments):
+        say(f"mask     {line}")
     pictures = at_size(pictures, sizes, arguments)
     announce(network, pictures, start_shape, memory, arguments)
 
@@ -94,8 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     given = {name: getattr(arguments, name) for name in names.split()}
     options = {name: value for name, value in given.items() if value is not None}
+    masks = pictures.masks
     options |= {"blend_weights": arguments.style_blend_weights, "network": network}
-    watching, recorder, optimizer = [Frames(places.frames)], None, optimizer_of(arguments)
+    options |= {"masks": masks.styles, "style_masks": masks.images}
+    watching, recorder = [Frames(places.frames, masks.alpha)], None
+    optimizer = optimizer_of(arguments)
     if places.extras:
         # Not before it is wanted: without these flags, nothing is to take longer.
         from transfer_report import Recorder, Run

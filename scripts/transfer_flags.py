@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from command_line import Parser, positive, whole
+from transfer_masks import check_masks
 
 from scratchnet import LBFGS, Adam, PixelDescent, style_transfer
 from scratchnet.files.images import MAX_PIXELS
 from scratchnet.files.names import expanded
 from scratchnet.style.layers import STYLE_LAYERS
-from scratchnet.style.terms import blend_shares
+from scratchnet.style.shares import blend_shares
 
 IMAGES = Path(__file__).resolve().parent / "images"
 OPTIMIZERS = {"lbfgs": LBFGS, "adam": Adam, "descent": PixelDescent}
@@ -70,6 +71,10 @@ def parse_arguments(
         blend_shares(len(arguments.style), arguments.style_blend_weights)
     except ValueError as error:
         parser.error(str(error).replace("blend_weights", "--style-blend-weights"))
+    try:
+        check_masks(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     for flag in ("checkpoint", "resume", "report", "animate"):
         if arguments.content.is_dir() and isinstance(getattr(arguments, flag), Path):
             parser.error(f"--{flag}: is for one picture, not for a folder of them")
@@ -94,6 +99,15 @@ def add_pictures(group) -> None:
         metavar="FILE", help="the pictures that say how it is painted")
     add("--style-blend-weights", type=weight, nargs="+", metavar="X",
         help="how much each of several styles counts; None: equally")
+    add("--style-mask", type=expanded, nargs="+", metavar="FILE",
+        help="for each style, a picture that says where in the content picture it goes: where it "
+        "is white or, if anything in it is transparent, where it is opaque; None: everywhere")
+    add("--style-image-mask", type=expanded, nargs="+", metavar="FILE",
+        help="for each style, likewise, where in the style picture it is taken from; None: "
+        "everywhere")
+    add("--keep-transparent", action="store_true",
+        help="what is transparent in the content picture takes no style and is so in the result, "
+        "a .png or .webp")
     add("--original-colors", choices=("luminance", "match"),
         help="keep the content's colours. luminance: after the run, only lightness is taken from "
         "the painting; exact for grey pictures. match: before it, the style's colours are set to "

@@ -5,6 +5,7 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+from transfer_masks import Masks, announced, masks_at_size, read_masks
 
 from scratchnet import VGG
 from scratchnet.files.decoding import decode_image
@@ -22,6 +23,7 @@ class Pictures(NamedTuple):
     content: np.ndarray
     styles: list[np.ndarray]
     init: str | np.ndarray
+    masks: Masks
 
     @property
     def shapes(self) -> list[tuple]:
@@ -38,7 +40,7 @@ def read_pictures(arguments: argparse.Namespace) -> Pictures:
     init = arguments.init
     if init not in ("random", "content"):
         init = decode_image(expanded(init), max_pixels=arguments.max_pixels)
-    return Pictures(content, styles, init)
+    return Pictures(content, styles, init, read_masks(arguments, content))
 
 
 def at_size(pictures: Pictures, sizes: list[Size], arguments: argparse.Namespace) -> Pictures:
@@ -52,7 +54,7 @@ def at_size(pictures: Pictures, sizes: list[Size], arguments: argparse.Namespace
     init = pictures.init
     if not isinstance(init, str):
         init = resize_image(init, content.shape[:2])
-    return Pictures(content, styles, init)
+    return Pictures(content, styles, init, masks_at_size(pictures.masks, sizes, arguments))
 
 
 def looked_at(arguments: argparse.Namespace) -> list[str]:
@@ -91,6 +93,9 @@ def announce(
     print(f"content  {arguments.content}")
     for path, style in zip(arguments.style, pictures.styles, strict=True):
         print(f"style    {path} at {style.shape[1]}×{style.shape[0]} px")
+    sizes = [size, *(style.shape[:2] for style in pictures.styles)]
+    for line in announced(pictures.masks, network, sizes, arguments):
+        print(f"mask     {line}")
     if start and start[:2] != size:
         print(f"start    {arguments.init}, {start[1]}×{start[0]} px, scaled to {width}×{height} px")
     print(f"steps    {', '.join(f'{w}×{h} px {n}' for (h, w), n in levels)}")

@@ -95,6 +95,7 @@ def added_memory(
     peak = peak_of(one_after_the_other(network, passes))
     work = LIBRARIES + round(HOLES * peak) + contents(network, content, arguments)
     work += max(pictures(pairs + STEP, content), saving)
+    work += masks(network, content, styles, arguments)
     # The decoded pictures are let go of, at least a byte a pixel.
     work -= sum(prod(shape[:2]) for shape in shapes)
     return work + frames + pictures(kept, content) + sum(pictures(1, style) for style in styles)
@@ -146,6 +147,19 @@ def contents(network: FastNetwork, size: Size, arguments) -> int:
     picture = 3 * prod(size)
     # a_C; then a_G − a_C and its square
     return (sum(counts) + max(AT_PICTURE * picture, 2 * max(counts))) * network.dtype.itemsize
+
+
+def masks(network: FastNetwork, content: Size, styles: list[Size], arguments) -> int:
+    """Return how many bytes masks take: with them, their weights at layers, and b of one layer."""
+    masked = [content] * len(styles) if arguments.style_mask or arguments.keep_transparent else []
+    shapes = [network.output_shapes(*size) for size in masked]
+    if arguments.style_image_mask:
+        shapes += [network.output_shapes(*size) for size in styles]
+    layers = [[of[name] for name in arguments.style_layers] for of in shapes]
+    kept = sum(H * W for of in layers for H, W, _ in of)
+    kept += sum(map(prod, masked)) + (sum(map(prod, styles)) if arguments.style_image_mask else 0)
+    b = max((prod(shape) for of in layers for shape in of), default=0)
+    return (kept + b) * network.dtype.itemsize
 
 
 def checked_memory(

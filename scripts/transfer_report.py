@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from term_gradients import by_term_and_layer, cosine, panel, rms
 from transfer_inputs import Pictures, levels_of
+from transfer_masks import on_white
 from transfer_progress import say
 from transfer_saving import read_files, save_these
 from transfer_settings import command_of, hashes_of, settings_of
@@ -52,8 +53,8 @@ class Run(NamedTuple):
         """Return ∂J/∂G of each term, at these steps."""
         known = signature(gatys_terms).parameters
         options = {name: value for name, value in self.options.items() if name in known}
-        content, styles, _ = self.pictures
-        terms = gatys_terms(content, styles, **options)
+        content = self.pictures.content
+        terms = gatys_terms(content, self.pictures.styles, **options)
         found, alone, size = [], {}, None
         for step in steps:
             if step.image.shape[:2] != size:
@@ -117,6 +118,8 @@ class Recorder:
         steps = self.timeline.finish()
         if self.luminance:
             result = result._replace(image=keep_colors(result.image, self.run.pictures.content))
+        if (alpha := self.run.pictures.masks.alpha) is not None:
+            result = result._replace(image=on_white(result.image, alpha))
         whole = True
         if (path := self.places.get("--report")) is not None:
             whole &= self._save(path, lambda: self._report(result, steps), save_page)

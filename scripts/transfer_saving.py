@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from places import beside, check_output, default_stem, numbered, same_file, save_somewhere
+from places import (
+    beside,
+    check_ending,
+    check_output,
+    default_stem,
+    numbered,
+    same_file,
+    save_somewhere,
+)
 from transfer_extras import extra_ends, extra_places
 from transfer_inputs import Pictures
+from transfer_masks import flags, on_white
 from transfer_memory import WIDEST
 from transfer_progress import say
 
@@ -95,6 +104,7 @@ def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
         "--content": [arguments.content],
         "--style": arguments.style,
         "--weights": [arguments.weights or embedded_weights()],
+        **{flag: paths or [] for flag, paths in flags(arguments).items()},
         "--resume": [arguments.resume] if arguments.resume else [],
         "--init": [] if arguments.init in ("random", "content") else [expanded(arguments.init)],
     }
@@ -124,6 +134,8 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
     ends = [*ENDS, *(f"_{n:04}.png" for n in saved_at)]
     output = arguments.output or default_output(arguments, [*ends, *extra_ends(arguments).values()])
     image_format(output)
+    if arguments.keep_transparent:
+        check_ending("--keep-transparent, --output", output, ".png", ".webp")
     strip, curve, *frames = beside(output, ends)
     files, inputs = [output, strip, curve, *frames], read_files(arguments)
     extras = extra_places(arguments, output, files, inputs)
@@ -144,14 +156,14 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
 class Frames:
     """A callback that saves the picture so far at some iterations."""
 
-    def __init__(self, places: Mapping[int, Path]):
-        self.places = dict(places)
+    def __init__(self, places: Mapping[int, Path], alpha: np.ndarray | None = None):
+        self.places, self.alpha = dict(places), alpha
 
     def __call__(self, step: Step) -> None:
         """Save if it is time; what can't be saved is said once, and the transfer goes on."""
         if place := self.places.get(step.iteration):
             try:
-                save_image(place, step.image)
+                save_image(place, step.image, alpha=self.alpha)
             except OSError as error:
                 self.places.clear()
                 warnings.warn(f"{place}: not saved ({error.strerror or error})", stacklevel=2)
@@ -167,10 +179,11 @@ def save_all(
     image = result.image
     if arguments.original_colors == "luminance":
         image = keep_colors(image, pictures.content)
-    row = [pictures.content, *pictures.styles, image]
+    alpha = pictures.masks.alpha
+    row = [pictures.content, *pictures.styles, image if alpha is None else on_white(image, alpha)]
     return save_these(
         [
-            (places.output, lambda place: save_image(place, image)),
+            (places.output, lambda place: save_image(place, image, alpha=alpha)),
             (places.strip, lambda place: save_image(place, strip(row))),
             (places.curve, lambda place: plot_history(result.history, place)),
         ],

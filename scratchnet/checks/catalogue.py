@@ -36,6 +36,7 @@ from scratchnet.network.pooling import AveragePool, MaxPool
 from scratchnet.network.preprocessing import Preprocess
 from scratchnet.network.relu import ReLU
 from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.masks import MaskedGram
 from scratchnet.style.objective import StyleTransferObjective
 from scratchnet.style.terms import (
     Content,
@@ -67,6 +68,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
     yield from check_kinked(MaxPool(), (5, 6, 3), rng)
     yield from check_kinked(MaxPool(partial_windows=True), (5, 7, 3), rng)
     yield from check_gram(Gram(), rng)
+    yield from check_gram(MaskedGram(t=rng.integers(0, 3, (3, 4)) / 2), rng)
     yield from check_definition(rng)
     yield from check_losses(rng)
 

@@ -38,24 +38,35 @@ class Picture:
 
     Attributes
     ----------
-    shape : (H, W, 3)
-        As it is to be seen, turned upright.
+    shape : (H, W, 3) or (H, W, 1)
+        As it is to be seen, turned upright: in RGB, or of one channel.
     """
 
-    def __init__(self, decoded, orientation: int, to_rgb: Callable):
-        self._decoded, self._orientation, self._to_rgb = decoded, orientation, to_rgb
+    def __init__(self, decoded, orientation: int, convert: Callable, channels: int = 3):
+        self._decoded, self._orientation, self._convert = decoded, orientation, convert
         width, height = decoded.size if orientation < 5 else decoded.size[::-1]
-        self.shape = height, width, 3
+        self.shape = height, width, channels
+
+    def opacity(self) -> "Picture":
+        """Return its opacity, of one channel: 255 where it is opaque, 0 where transparent."""
+        return Picture(self._decoded, self._orientation, _opacity, channels=1)
+
+    def grey(self) -> "Picture":
+        """Return the mean of its red, green and blue, of one channel."""
+        return Picture(
+            self._decoded, self._orientation, channels=1,
+            convert=lambda part: self._convert(part).mean(axis=2, keepdims=True),
+        )  # fmt: skip
 
     def strips(self) -> Iterator[np.ndarray]:
-        """Yield all rows from the top, a few at a time: float32 (n, W, 3), RGB in 0–255."""
+        """Yield all rows from the top, a few at a time: float32 (n, W, channels), in 0–255."""
         height, width, _ = self.shape
         rows = max(1, STRIP_PIXELS // width)
         for top in range(0, height, rows):
             yield self._rows(top, min(top + rows, height))
 
     def array(self) -> np.ndarray:
-        """Return the whole picture, float32 (H, W, 3), RGB in 0–255."""
+        """Return the whole picture, float32 (H, W, channels), in 0–255."""
         image, top = np.empty(self.shape, np.float32), 0
         for strip in self.strips():
             image[top : top + len(strip)] = strip
@@ -70,10 +81,10 @@ class Picture:
         if n in (3, 4, 7, 8):
             top, bottom = height - bottom, height - top
         box = (0, top, width, bottom) if n < 5 else (top, 0, bottom, width)
-        rgb = self._to_rgb(self._decoded.crop(box))
-        rgb = rgb if n < 5 else rgb.transpose(1, 0, 2)
-        rgb = rgb[::-1] if n in (3, 4, 7, 8) else rgb
-        return rgb[:, ::-1] if n in (2, 3, 6, 7) else rgb
+        rows = self._convert(self._decoded.crop(box))
+        rows = rows if n < 5 else rows.transpose(1, 0, 2)
+        rows = rows[::-1] if n in (3, 4, 7, 8) else rows
+        return rows[:, ::-1] if n in (2, 3, 6, 7) else rows
 
 
 def decode_image(
@@ -233,3 +244,15 @@ def _eight_bits(part, *, srgb: Callable, background: np.ndarray) -> np.ndarray:
     part = part.convert("RGBA")
     alpha = np.asarray(part.getchannel("A"), np.float32)[:, :, None] / 255
     return alpha * np.asarray(srgb(part), np.float32) + (1 - alpha) * background
+
+
+def _opacity(part) -> np.ndarray:
+    """Return how opaque a part of a Pillow picture is, float32 (h, w, 1), in 0–255."""
+    if part.mode == "I" or part.mode.startswith("I;16"):
+        hidden = part.info.get("transparency")  # a grey value, as in `_deep_grey`
+        alpha = np.where(np.asarray(part) == hidden, 0, 255)
+    elif part.has_transparency_data:
+        alpha = np.asarray(part.convert("RGBA").getchannel("A"))
+    else:
+        alpha = np.full(part.size[::-1], 255)
+    return alpha.astype(np.float32)[:, :, None]

@@ -24,6 +24,7 @@ from scratchnet.files.names import expanded, printable
 from scratchnet.files.saving import replacing
 
 WRITTEN = set(FORMATS) - {"GIF"}
+TRANSPARENT = ("PNG", "WEBP")  # written with an alpha channel
 GREY_ENDINGS = (".pbm", ".pgm", ".pfm")  # of the PPM family, for pictures without colour
 
 
@@ -122,7 +123,9 @@ def load_image(
     return resize_image(picture, picture.shape[:2] if size is None else size)
 
 
-def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
+def save_image(
+    path: str | os.PathLike, image: np.ndarray, *, alpha: np.ndarray | None = None
+) -> None:
     """Write a picture; the file's ending names the format.
 
     It is written by `replacing`: a failure half-way leaves nothing behind and an old file whole.
@@ -134,12 +137,14 @@ def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
         Ending in .png, .jpg, .webp, .tiff, .bmp or .ppm, or .avif where Pillow has it.
     image : ndarray, (H, W, 3)
         RGB in 0–255; rounded and clipped to whole numbers.
+    alpha : ndarray, (H, W), optional
+        Opacity in 0–1, for .png and .webp only.
 
     Raises
     ------
     TypeError, ValueError
         As `as_picture_array` does; if the ending names no such format, or it can't hold a picture
-        of that size.
+        of that size, or ``alpha``.
     OSError
         If the file can't be written.
     """
@@ -148,6 +153,11 @@ def save_image(path: str | os.PathLike, image: np.ndarray) -> None:
     file_format, name = image_format(path), printable(path)
     image = as_picture_array(name, image)
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    if alpha is not None:
+        if file_format not in TRANSPARENT:
+            raise ValueError(f"{name}: {file_format} is not written with transparency here")
+        alpha = np.clip(np.rint(alpha * 255), 0, 255).astype(np.uint8)
+        pixels = np.concatenate([pixels, alpha[:, :, None]], axis=2)
     options = {} if file_format in ("BMP", "PPM") else {"icc_profile": srgb_profile()}
     if file_format in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = 95

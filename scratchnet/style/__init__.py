@@ -11,8 +11,9 @@ Read, in this order: `losses` (the formulas and their derivatives; why the Gram 
 `layers` (which layers they look at), `terms` (their weights; and how to add a term of one's own),
 `objective` (their sum, and ∂J/∂G through the network), `optimizers`, `adam` and `lbfgs` (how G is
 changed), `levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it
-stops), `checkpoint` (how it goes on after it was stopped), `colors` (how the photograph's colours
-are kept). Whoever brings weights from another program reads `conventions`.
+stops), `checkpoint` (how it goes on after it was stopped), `masks` and `shares` (where which style
+goes, and how much it counts), `colors` (how the photograph's colours are kept). Whoever brings
+weights from another program reads `conventions`.
 """
 
 from scratchnet.style.adam import Adam

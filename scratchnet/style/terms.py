@@ -31,7 +31,6 @@ smoothed more than its last one. At 256 px it is 1.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +41,8 @@ from scratchnet.network.network import Network
 from scratchnet.style.layers import STYLE_LAYERS, Size, check_layers, content_layers_at
 from scratchnet.style.levels import scaled_style
 from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.masks import check_mask, check_masks, masked_grams
+from scratchnet.style.shares import blend_shares, check_weights
 
 IMAGE = "image"  # the name under which a term asks for the picture itself
 TV_SIDE = 256  # px: the long side for which tv_weight is meant
@@ -149,33 +150,44 @@ class Style:
         Layer name → λ_l.
     weight : float
         style_weight.
+    mask, image_mask : ndarray (H, W), optional
+        Where in G the style goes, and where in S it is taken from: weights in 0–1, see `masks`.
+        The first is resized with G; the second has the size of S.
 
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite.
+        For a weight that is negative or not finite, or as `masks.check_mask`.
     """
 
     image: np.ndarray
     layers: Mapping[str, float]
     weight: float = 1e-3
     name: str = "style"
+    mask: np.ndarray | None = None
+    image_mask: np.ndarray | None = None
 
     def __post_init__(self):
         check_layers("style_layers", self.layers)
         check_weights({"style_weight": self.weight, **self.layers})
+        for what, shape in [("mask", None), ("image_mask", np.shape(self.image))]:
+            if (mask := getattr(self, what)) is not None:
+                check_mask(f"{self.name}, {what}", mask, shape)
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
-        """Compute the Gram matrix of a_S at each layer."""
-        image = resize_image(self.image, scaled_style(self.image.shape, scale))
-        a_S, _ = network.forward(image, self.layers)
-        losses = {}
-        for layer, lam in self.layers.items():
-            target = style_target(a_S.pop(layer), network.gram)
-            losses[layer] = partial(
-                self.loss, target=target, weight=float(self.weight * lam), gram=network.gram
+        """Compute the Gram matrix of a_S at each layer at which both masks have units."""
+        size_S = scaled_style(self.image.shape, scale)
+        a_S, _ = network.forward(resize_image(self.image, size_S), self.layers)
+        of_S = masked_grams(network, self.image_mask, size_S, self.layers)
+        of_G = masked_grams(network, self.mask, size, self.layers)
+        return {
+            layer: partial(
+                self.loss, target=style_target(a_S.pop(layer), of_S[layer]),
+                weight=float(self.weight * lam), gram=of_G[layer],
             )
-        return losses
+            for layer, lam in self.layers.items()
+            if layer in of_S and layer in of_G
+        }  # fmt: skip
 
     @staticmethod
     def loss(
@@ -232,6 +244,8 @@ def gatys_terms(
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
+    masks: Sequence[np.ndarray | None] | None = None,
+    style_masks: Sequence[np.ndarray | None] | None = None,
 ) -> list[Term]:
     """Return the terms above, as `style_transfer` uses them: one `Style` for each style image.
 
@@ -247,48 +261,30 @@ def gatys_terms(
         Layer name → its weight w_l or λ_l. Without content layers, `content_layers_at` each size.
     content_weight, style_weight, tv_weight : float
         At least 0.
+    masks, style_masks : sequence of ndarray (H, W) or None, optional
+        For each style, where in the content image it goes, and where in the style image it is
+        taken from: 1 there, 0 elsewhere; None: everywhere. As large as their pictures.
 
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite, weights that are all 0, or as `blend_shares`.
+        For a weight that is negative or not finite, weights that are all 0, or as `blend_shares`
+        and `masks.check_mask`.
     """
     if not (content_weight or style_weight or tv_weight):
         raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     styles = [style] if isinstance(style, np.ndarray) else list(style)
-    shares = blend_shares(len(styles), blend_weights)
+    masks = check_masks("masks", masks, [content] * len(styles))
+    style_masks = check_masks("style_masks", style_masks, styles)
+    shares = blend_shares(len(styles), blend_weights, masks)
     names = ["style"] if len(styles) == 1 else [f"style {n}" for n in range(1, len(styles) + 1)]
     return [
         Content(content, content_layers, content_weight),
         *(
-            Style(image, style_layers, style_weight * share, name)
-            for image, share, name in zip(styles, shares, names, strict=True)
+            Style(image, style_layers, style_weight * share, name, *own)
+            for image, share, name, *own in zip(
+                styles, shares, names, masks, style_masks, strict=True
+            )
         ),
         TotalVariation(tv_weight),
     ]
-
-
-def blend_shares(count: int, weights: Sequence[float] | None = None) -> list[float]:
-    """Return the share of each of several styles: weights scaled so that their sum is 1.
-
-    Raises ValueError unless there is a weight for each, at least 0, and not all of them are.
-
-    Examples
-    --------
-    >>> blend_shares(2, [3, 1]), blend_shares(2)
-    ([0.75, 0.25], [0.5, 0.5])
-    """
-    weights = [1.0] * count if weights is None else list(weights)
-    if len(weights) != count:
-        raise ValueError(f"blend_weights: got {len(weights)}, wanted one for each style, {count}")
-    check_weights({f"blend_weights[{n}]": weight for n, weight in enumerate(weights)})
-    if not (total := sum(weights)):
-        raise ValueError("blend_weights: all are 0")
-    return [weight / total for weight in weights]
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise ValueError unless all weights are finite and at least 0."""
-    for name, weight in weights.items():
-        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
-            raise ValueError(f"{name}: got a weight of {weight!r}, wanted a number of at least 0")

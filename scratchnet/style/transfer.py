@@ -68,6 +68,8 @@ def style_transfer(
     tv_weight: float = TotalVariation.weight,
     content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
+    masks: Sequence[np.ndarray | None] | None = None,
+    style_masks: Sequence[np.ndarray | None] | None = None,
     optimizer: Optimizer | None = None,
     coarse_to_fine: bool | None = None,
     seed: int = 0,
@@ -95,7 +97,7 @@ def style_transfer(
         What G starts as: uniform noise (the notes' first step), the content image, or a picture.
     iterations : int
         Steps at full size; half as many at each smaller one.
-    content_weight, style_weight, tv_weight, content_layers, style_layers
+    content_weight, style_weight, tv_weight, content_layers, style_layers, masks, style_masks
         As `terms.gatys_terms` has them.
     optimizer : optional
         Without one, `LBFGS()`.
@@ -139,11 +141,9 @@ def style_transfer(
     own = CONTENT_LAYERS if content_layers is None else content_layers
     content = _checked("content", content, network, own if terms is None else ())
     if terms is None:
-        styles = [style] if not isinstance(style, list | tuple) else style
         terms = gatys_terms(
-            content, [_checked("style", image, network, style_layers) for image in styles],
-            blend_weights=blend_weights,
-            content_layers=content_layers, style_layers=style_layers,
+            content, _styles(style, network, style_layers), masks=masks, style_masks=style_masks,
+            blend_weights=blend_weights, content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
@@ -227,6 +227,14 @@ def _checked(
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return image
+
+
+def _styles(
+    style: np.ndarray | Sequence[np.ndarray], network: Network, layers: Iterable[str]
+) -> list[np.ndarray]:
+    """Return the style images, one or several, as `_checked` does."""
+    styles = style if isinstance(style, list | tuple) else [style]
+    return [_checked("style", image, network, layers) for image in styles]
 
 
 def _check_kinds(**given) -> None:
