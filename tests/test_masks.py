@@ -16,6 +16,7 @@ from scratchnet import (
     load_image,
     receptive_field,
     save_image,
+    style_loss,
     style_target,
     style_transfer,
 )
@@ -129,7 +130,7 @@ def test_what_counts_lies_in_the_middle_of_the_field(layer, vgg64):
     for row, column in np.ndindex(t.shape):
         middle = field.middle(row), field.middle(column)
         distance = max(abs(middle[0] - 70.5), abs(middle[1] - 90.5))
-        assert t[row, column] == (distance > max(jump, 0.5)), (row, column)
+        assert t[row, column] == (distance > jump / 2 + jump // 2), (row, column)
         if t[row, column] == 0:
             top, left, bottom, right = field.box(row, column)
             assert top <= 70 < bottom and left <= 90 < right
@@ -150,7 +151,7 @@ def test_places_of_other_windows(rng):
 
 def test_a_small_mask_vanishes_in_deep_layers_and_is_left_out_there(vgg32, rng):
     mask = np.zeros((64, 64), np.float32)
-    mask[24:40, 24:40] = 1  # 16 px: a unit of relu4_1 has 8 px, and needs 4 more on each side
+    mask[20:36, 20:36] = 1  # 16 px: a unit of relu4_1 has 8 px, and needs 4 more on each side
     assert vanishing(vgg32, mask, (64, 64), STYLE_LAYERS) == ["relu5_1"]
     picture = rng.uniform(0, 255, (64, 64, 3)).astype(np.float32)
     for masks in [(mask, None), (None, mask)]:
@@ -204,21 +205,27 @@ def test_of_a_real_mask_little_leaves_it(fast32):
     term = Style(style, STYLE_LAYERS, mask=mask)
     squared = StyleTransferObjective(fast32, [term], size)(content)[1].astype(float) ** 2
     outside = np.sum(squared * (1 - mask)[:, :, None]) / np.sum(squared)
-    assert outside < 0.04
+    assert outside < 0.05
 
 
 def test_each_half_takes_its_own_style(rng):
-    """Two styles in two halves: each half ends nearer to its own, in colour, than to the other."""
-    content = np.full((32, 64, 3), 128.0)
-    dark, light = (rng.uniform(low, low + 60, (32, 32, 3)) for low in (0, 190))
+    """From an even picture, the Gram matrix of each half goes to its own style, not the other."""
+    network, content = make_tiny_network(), np.full((32, 64, 3), 128.0)
+    styles = [rng.uniform(low, low + 60, (32, 32, 3)) for low in (0, 190)]
     left = np.zeros((32, 64))
     left[:, :32] = 1
-    options = {
-        "network": make_tiny_network(), "content_layers": {"relu2_1": 1.0}, "style_layers": LAYERS,
-        "style_weight": 10.0, "iterations": 20, "init": "content",
-    }  # fmt: skip
-    image = style_transfer(content, [dark, light], masks=[left, 1 - left], **options).image
-    assert image[:, :28].mean() < 100 < 160 < image[:, 36:].mean()
+    masks, layers = [left, 1 - left], {"relu1_1": 1.0}
+    image = style_transfer(
+        content, styles, masks=masks, network=network, init="content", iterations=20,
+        style_layers=layers, content_layers=layers, content_weight=0, tv_weight=0, style_weight=1.0,
+    ).image  # fmt: skip
+    a = network.forward(image, layers)[0]["relu1_1"]
+    targets = [style_target(network.forward(style, layers)[0]["relu1_1"]) for style in styles]
+    losses = [
+        [style_loss(style_target(a, MaskedGram(t=mask)), target)[0] for target in targets]
+        for mask in masks
+    ]
+    assert 50 * losses[0][0] < losses[0][1] and 50 * losses[1][1] < losses[1][0]
 
 
 def test_a_masked_style_picture_is_its_part(rng):

@@ -7,6 +7,7 @@ import pytest
 from conftest import IMAGES, files, load_script
 
 from scratchnet import load_image, save_image
+from scratchnet.files.decoding import decode_image
 from scratchnet.style.course import Step
 
 SMALL = ["--image-size", 32, "--iterations", 4, "--threads", 1]
@@ -122,3 +123,82 @@ def test_all_optimizers_paint(run, optimizer):
     code, out, error = run("transfer", *SMALL, "--optimizer", optimizer)
     assert code == 0, error
     assert "J        " in out
+
+
+# ---------------------------------------------------------------- masks
+
+
+def save_half(path, height=24, width=32, left=255, right=0):
+    """Save a mask whose left half has one grey and whose right half another."""
+    mask = np.full((height, width, 3), float(right))
+    mask[:, : width // 2] = left
+    save_image(path, mask)
+
+
+TWO = ["--style", IMAGES / "woodcut.jpg", IMAGES / "mosaic.jpg"]
+
+
+def test_two_styles_with_masks(run, tmp_path):
+    save_half(tmp_path / "l.png")
+    save_half(tmp_path / "r.png", left=0, right=255)
+    masks = ["--style-mask", "l.png", "r.png"]
+    code, out, error = run("transfer", *SMALL, *TWO, *masks, "--output", "a.png")
+    assert code == 0, error
+    assert "mask     l.png 50.0%, r.png 50.0%; overlap 0.0%, without a style 0.0%" in out
+    assert "mask     l.png is too small for relu5_1, which is left out there" in out
+    run("transfer", *SMALL, *TWO, "--output", "b.png")
+    assert (pixels("a.png") != pixels("b.png")).any()
+    code, _, error = run("transfer", *SMALL, *TWO, *masks, "--output", "l.png", "--overwrite")
+    assert code == 2 and "--output l.png: is what --style-mask (1) reads" in error
+
+
+def test_white_masks_of_any_size_are_none(run, tmp_path):
+    save_half(tmp_path / "w.png", 50, 90, right=255)
+    white = ["--style-mask", "w.png", "w.png", "--style-image-mask", "w.png", "w.png"]
+    code, out, error = run("transfer", *SMALL, *TWO, *white, "--output", "a.png")
+    assert code == 0, error
+    assert "mask     w.png, 90×50 px, is stretched to fit 512×384 px" in out
+    assert "overlap 100.0%, without a style 0.0%" in out
+    run("transfer", *SMALL, *TWO, "--output", "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_masks_that_can_not_be_meant(run, tmp_path):
+    save_half(tmp_path / "l.png")
+    save_half(tmp_path / "black.png", left=0)
+    (tmp_path / "in").mkdir()
+    save_half(tmp_path / "in" / "a.png")
+    for flags, message in [
+        (["--style-mask", "l.png"], "--style-mask: got 1, wanted one for each --style, 2"),
+        (["--style-image-mask", *["l.png"] * 3], "--style-image-mask: got 3, wanted one for each"),
+        (["--style-mask", "l.png", "black.png"], "--style-mask black.png: the mask is 0 every"),
+        (["--style-image-mask", "black.png", "l.png"], "--style-image-mask black.png: the mask"),
+        (["--style-mask", "l.png", "none.png"], "none.png: no such picture"),
+        (["--style-mask", "l.png", "l.png", "--content", "in"], "--style-mask: is for one picture"),
+        (["--keep-transparent", "--output", "a.jpg"], "--keep-transparent, --output a.jpg: wanted"),
+    ]:
+        code, _, error = run("transfer", *SMALL, *TWO, *flags)
+        assert code == 2 and message in error and error.count("\n") == 1, error
+    assert files(tmp_path) == ["black.png", "in/a.png", "l.png"]
+
+
+def test_what_is_transparent_stays_so(run, tmp_path):
+    alpha = np.zeros((24, 32))
+    alpha[:, :20] = 1
+    alpha[:, 20:22] = 0.4
+    picture = np.random.default_rng(0).uniform(0, 255, (24, 32, 3))
+    save_image(tmp_path / "c.png", picture, alpha=alpha)
+    flags = [*SMALL, "--content", "c.png", "--keep-transparent", "--save-every", 2]
+    code, out, error = run("transfer", *flags, "--output", "a.png")
+    assert code == 0, error
+    assert "mask     opaque 65.0%; overlap 0.0%, without a style 35.0%" in out
+    for name in ("a.png", "a_0002.png"):
+        assert np.array_equal(decode_image(name).opacity().array()[:, :, 0], np.rint(alpha * 255))
+    assert (pixels("a_strip.png")[:, -9:] == 255).all()  # in front of white
+    save_image(tmp_path / "none.png", picture, alpha=0 * alpha)
+    code, _, error = run("transfer", *flags, "--content", "none.png")
+    assert code == 2 and "--keep-transparent: none.png: the mask is 0 everywhere" in error
+    save_half(tmp_path / "r.png", left=0, right=255)
+    save_image(tmp_path / "c.png", picture, alpha=alpha[:, ::-1])
+    code, out, error = run("transfer", *flags, "--style-mask", "r.png", "--output", "b.png")
+    assert code == 0 and "mask     r.png 50.0%" in out
