@@ -31,8 +31,7 @@ smoothed more than its last one. At 256 px it is 1.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Real
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -42,6 +41,8 @@ from scratchnet.network.network import Network
 from scratchnet.style.layers import STYLE_LAYERS, Size, check_layers, content_layers_at
 from scratchnet.style.levels import scaled_style
 from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.wasserstein import gaussian_target, wasserstein_style_loss
+from scratchnet.style.weights import blend_shares, check_weights
 
 IMAGE = "image"  # the name under which a term asks for the picture itself
 TV_SIDE = 256  # px: the long side for which tv_weight is meant
@@ -160,18 +161,19 @@ class Style:
     layers: Mapping[str, float]
     weight: float = 1e-3
     name: str = "style"
+    target: ClassVar[Callable] = staticmethod(style_target)
 
     def __post_init__(self):
         check_layers("style_layers", self.layers)
         check_weights({"style_weight": self.weight, **self.layers})
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
-        """Compute the Gram matrix of a_S at each layer."""
+        """Compute the target at each layer: of the Gram matrix, Gram/M of a_S."""
         image = resize_image(self.image, scaled_style(self.image.shape, scale))
         a_S, _ = network.forward(image, self.layers)
         losses = {}
         for layer, lam in self.layers.items():
-            target = style_target(a_S.pop(layer), network.gram)
+            target = self.target(a_S.pop(layer), network.gram)
             losses[layer] = partial(
                 self.loss, target=target, weight=float(self.weight * lam), gram=network.gram
             )
@@ -187,6 +189,17 @@ class Style:
         value, dgram = style_loss(total / M, target)
         # ∂J/∂Gram = ∂J/∂(Gram/M) / M; the weight joins here, where the numbers are few
         return weight * value, gram.backward(weight / M * dgram, cache)
+
+
+@dataclass(frozen=True, eq=False)
+class WassersteinStyle(Style):
+    """style_weight · Σ_l λ_l · BALANCE · W²/s: `Style` with the distance of `style.wasserstein`."""
+
+    target: ClassVar[Callable] = staticmethod(gaussian_target)
+    loss: ClassVar[Callable] = staticmethod(wasserstein_style_loss)
+
+
+STYLES = {"gram": Style, "wasserstein": WassersteinStyle}  # by the name of the distance
 
 
 @dataclass(frozen=True)
@@ -232,6 +245,7 @@ def gatys_terms(
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
+    style_distance: str = "gram",
 ) -> list[Term]:
     """Return the terms above, as `style_transfer` uses them: one `Style` for each style image.
 
@@ -247,12 +261,17 @@ def gatys_terms(
         Layer name → its weight w_l or λ_l. Without content layers, `content_layers_at` each size.
     content_weight, style_weight, tv_weight : float
         At least 0.
+    style_distance : ``"gram"`` or ``"wasserstein"``
+        By what styles are compared: `Style`, or `WassersteinStyle`.
 
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite, weights that are all 0, or as `blend_shares`.
+        For a weight that is negative or not finite, weights that are all 0, an unknown distance, or
+        as `blend_shares`.
     """
+    if style_distance not in STYLES:
+        raise ValueError(f"style_distance: got {style_distance!r}, wanted {' or '.join(STYLES)}")
     if not (content_weight or style_weight or tv_weight):
         raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     styles = [style] if isinstance(style, np.ndarray) else list(style)
@@ -261,34 +280,8 @@ def gatys_terms(
     return [
         Content(content, content_layers, content_weight),
         *(
-            Style(image, style_layers, style_weight * share, name)
+            STYLES[style_distance](image, style_layers, style_weight * share, name)
             for image, share, name in zip(styles, shares, names, strict=True)
         ),
         TotalVariation(tv_weight),
     ]
-
-
-def blend_shares(count: int, weights: Sequence[float] | None = None) -> list[float]:
-    """Return the share of each of several styles: weights scaled so that their sum is 1.
-
-    Raises ValueError unless there is a weight for each, at least 0, and not all of them are.
-
-    Examples
-    --------
-    >>> blend_shares(2, [3, 1]), blend_shares(2)
-    ([0.75, 0.25], [0.5, 0.5])
-    """
-    weights = [1.0] * count if weights is None else list(weights)
-    if len(weights) != count:
-        raise ValueError(f"blend_weights: got {len(weights)}, wanted one for each style, {count}")
-    check_weights({f"blend_weights[{n}]": weight for n, weight in enumerate(weights)})
-    if not (total := sum(weights)):
-        raise ValueError("blend_weights: all are 0")
-    return [weight / total for weight in weights]
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise ValueError unless all weights are finite and at least 0."""
-    for name, weight in weights.items():
-        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
-            raise ValueError(f"{name}: got a weight of {weight!r}, wanted a number of at least 0")

@@ -68,6 +68,7 @@ def style_transfer(
     tv_weight: float = TotalVariation.weight,
     content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
+    style_distance: str = "gram",
     optimizer: Optimizer | None = None,
     coarse_to_fine: bool | None = None,
     seed: int = 0,
@@ -94,7 +95,7 @@ def style_transfer(
         What G starts as: uniform noise (the notes' first step), the content image, or a picture.
     iterations : int
         Steps at full size; half as many at each smaller one.
-    content_weight, style_weight, tv_weight, content_layers, style_layers
+    content_weight, style_weight, tv_weight, content_layers, style_layers, style_distance
         As `terms.gatys_terms` has them.
     optimizer : optional
         Without one, `LBFGS()`.
@@ -142,7 +143,7 @@ def style_transfer(
         terms = gatys_terms(
             content, [_checked("style", image, network, style_layers) for image in styles],
             blend_weights=blend_weights,
-            content_layers=content_layers, style_layers=style_layers,
+            content_layers=content_layers, style_layers=style_layers, style_distance=style_distance,
             content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
@@ -155,8 +156,7 @@ def style_transfer(
         position = Position(0, G, optimizer.start(G, levels[0][1]))
     else:
         position = course.resume(load_fitting(resume, settings, levels, optimizer, network.dtype))
-    saver = Saver(checkpoint, _whole("save_every", save_every), settings)
-    with course.kept(saver):
+    with course.kept(Saver(checkpoint, _whole("save_every", save_every), settings)) as saver:
         _descend(course, position, content, network, terms, optimizer, saver)
         return course.result()
 
