@@ -46,6 +46,7 @@ OPTIMIZER_TEST = {"test": "test_optimizers.py", "by_gradients": False}
 UNIT_TEST = {"test": "test_deconvnet.py", "by_gradients": False}
 
 CONVOLUTION, RELU, NETWORK = "network/convolution.py", "network/relu.py", "network/network.py"
+WASSERSTEIN = "style/wasserstein.py"
 TERMS, OBJECTIVE = "style/terms.py", "style/objective.py"
 TRANSFORMS, WINOGRAD, PLANES = "fast/transforms.py", "fast/winograd.py", "fast/planes.py"
 POOLING, FAST_POOLING = "network/pooling.py", "fast/pooling.py"
@@ -92,6 +93,10 @@ BUGS = [
         TERMS, "weight / M * dgram", "weight * dgram"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
         TERMS, "return total / (a.shape[0] * a.shape[1])", "return total", **LOSS_TEST),
+    Bug("covariance-mean-forgotten", "a covariance is led back as if its mean were fixed at 0",
+        WASSERSTEIN, "dmean - 2 * dcovariance @ mean", "dmean"),
+    Bug("inverse-root-forgotten", "the derivative of tr X^½ is taken for R R, without X^−½",
+        WASSERSTEIN, "(RV / np.sqrt(values)) @ RV.T", "RV @ RV.T"),
     Bug("gradients-not-summed", "where two gradients meet, the one from above is lost",
         NETWORK, "da = gradients[layer.name] + da", "da = gradients[layer.name]"),
     Bug("own-gradient-lost", "where two gradients meet, the layer's own one is lost",

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = (
         "iterations seed checkpoint save_every resume content_weight style_weight tv_weight "
-        "content_layers style_layers"
+        "content_layers style_layers style_distance"
     )
     given = {name: getattr(arguments, name) for name in names.split()}
     options = {name: value for name, value in given.items() if value is not None}

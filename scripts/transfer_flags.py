@@ -13,6 +13,7 @@ from scratchnet.files.images import MAX_PIXELS
 from scratchnet.files.names import expanded
 from scratchnet.style.layers import STYLE_LAYERS
 from scratchnet.style.shares import blend_shares
+from scratchnet.style.terms import STYLES
 
 IMAGES = Path(__file__).resolve().parent / "images"
 OPTIMIZERS = {"lbfgs": LBFGS, "adam": Adam, "descent": PixelDescent}
@@ -137,6 +138,9 @@ def add_objective(group) -> None:
         "more and more relu3_3")
     add("--style-layers", type=layers, default=",".join(STYLE_LAYERS), metavar="A,B",
         help="layers compared for style, or A:4,B:1, in shares")
+    add("--style-distance", choices=STYLES, default=default["style_distance"],
+        help="how styles are compared. gram: Gram matrices; wasserstein: means and covariances, as "
+        "Gaussians; each layer and each style, however strong, counts alike; slower")
     add("--pooling", choices=("max", "average"), default="max", help="of VGG")
     add("--weights", type=expanded, metavar="FILE",
         help="a weight file; None: the embedded VGG-16")

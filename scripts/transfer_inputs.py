@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 from transfer_masks import Masks, announced, masks_at_size, read_masks
+from transfer_memory import SMALLEST
 
 from scratchnet import VGG
+from scratchnet.blas import one_blas_thread
 from scratchnet.files.decoding import decode_image
 from scratchnet.files.images import resize_image
 from scratchnet.files.names import expanded
@@ -15,6 +17,7 @@ from scratchnet.style.colors import match_colors
 from scratchnet.style.layers import CONTENT_LAYERS, Size
 from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
 from scratchnet.style.objective import LayerGradients
+from scratchnet.style.wasserstein import gaussian_target, mean_and_covariance, wasserstein_loss
 
 
 class Pictures(NamedTuple):
@@ -79,6 +82,25 @@ def seconds_of_a_pass(network: VGG, image: np.ndarray, layers: list[str]) -> flo
     return seconds
 
 
+def seconds_of_distances(network: VGG, arguments: argparse.Namespace) -> float:
+    """Measure what a step takes, whatever its size, to compare styles beside their Gram matrices.
+
+    That is for Wasserstein's eigenvectors alone.
+    """
+    if arguments.style_distance == "gram":
+        return 0.0
+    shapes, seconds = network.output_shapes(SMALLEST, SMALLEST), 0.0
+    with one_blas_thread:
+        for C in (shapes[layer][-1] for layer in arguments.style_layers):
+            a = np.random.default_rng(0).standard_normal((1, 2 * C, C))
+            target = gaussian_target(a)
+            gaussian, _ = mean_and_covariance(a, target.epsilon)
+            start = time.perf_counter()
+            wasserstein_loss(*gaussian, target)
+            seconds += time.perf_counter() - start
+    return seconds * len(arguments.style)
+
+
 def announce(
     network: VGG, pictures: Pictures, start: tuple, memory: int, arguments: argparse.Namespace
 ) -> None:
@@ -89,6 +111,7 @@ def announce(
     height, width = size = pictures.content.shape[:2]
     levels = levels_of(size, arguments)
     seconds = seconds_of_a_pass(network, pictures.content, looked_at(arguments))
+    evaluations = sum(n + 1 for _, n in levels)
     pixels = sum((n + 1) * h * w for (h, w), n in levels)
     print(f"content  {arguments.content}")
     for path, style in zip(arguments.style, pictures.styles, strict=True):
@@ -102,5 +125,6 @@ def announce(
     workspace = network.workspace
     if workspace.granted < workspace.threads:
         print(f"threads  {workspace.granted}, not {workspace.threads}: the system grants no more")
-    minutes = seconds * pixels / (height * width) / 60
+    seconds *= pixels / (height * width)
+    minutes = (seconds + evaluations * seconds_of_distances(network, arguments)) / 60
     print(f"expected {minutes:.1f} minutes, {memory / 1e9:.1f} GB of memory")

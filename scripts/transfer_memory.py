@@ -23,6 +23,7 @@ LIBRARIES = 20_000_000  # what they take when first used, and the plot
 HOLES = 1.10  # times what the passes take: what comes and goes in many sizes leaves holes
 STEP = 8  # pictures that a step takes beside the pairs of L-BFGS
 AT_PICTURE = 5  # pictures that the term of the picture itself takes
+MATRICES = 10  # of C×C in float64 at once, of the widest layer, where Gaussians are compared
 SAVING = 3.25  # times the strip content | style | result
 # Addresses are mapped ahead of memory: for a thread's stack, its heap, and by BLAS.
 ADDRESSES, THREAD_ADDRESSES = 40_000_000, 115_000_000  # for the first thread, and for another
@@ -94,6 +95,7 @@ def added_memory(
     saving = max(saving, at_end)
     peak = peak_of(one_after_the_other(network, passes))
     work = LIBRARIES + round(HOLES * peak) + contents(network, content, arguments)
+    work += gaussians(network, arguments)
     work += max(pictures(pairs + STEP, content), saving)
     work += masks(network, content, styles, arguments)
     # The decoded pictures are let go of, at least a byte a pixel.
@@ -160,6 +162,15 @@ def masks(network: FastNetwork, content: Size, styles: list[Size], arguments) ->
     kept += sum(map(prod, masked)) + (sum(map(prod, styles)) if arguments.style_image_mask else 0)
     b = max((prod(shape) for of in layers for shape in of), default=0)
     return (kept + b) * network.dtype.itemsize
+
+
+def gaussians(network: FastNetwork, arguments) -> int:
+    """Return how many bytes the matrices take by which Wasserstein's distance compares styles."""
+    if arguments.style_distance == "gram":
+        return 0
+    shapes = network.output_shapes(SMALLEST, SMALLEST)
+    matrices = [8 * shapes[layer][-1] ** 2 for layer in arguments.style_layers]
+    return len(arguments.style) * sum(matrices) + MATRICES * max(matrices)
 
 
 def checked_memory(

@@ -28,6 +28,7 @@ WITHOUT = {
     "style/checkpoint.py": "a file's format",
     "style/course.py": "rules for when to stop",
     "style/transfer.py": "a loop",
+    "checks/gaussians.py": "a list of checks",
     "checks/catalogue.py": "a list of checks: `numerical` and the layers compute them",
 }
 INTRODUCTIONS = "__init__.py"  # of a chapter: no line of code in them
@@ -50,6 +51,10 @@ NOT_COMPUTED = {
     "style/losses.py": {
         "J = 1/(4C²) Σ_kk′ (Gram_kk′(G)/M_G": "D_kk′ is what is in the brackets: see `style_loss`",
         "J = ½ Σ (differences": "in words; `total_variation` says it by indices",
+    },
+    "style/wasserstein.py": {
+        "dX = ": "a step towards ∂J/∂Cov",
+        "tr(X^−½ dX) = ": "a step towards ∂J/∂Cov",
     },
     "style/terms.py": {"J(G) = ": "each summand is a class's first line; `objective` adds them up"},
     "style/optimizers.py": {

@@ -124,6 +124,7 @@ KINDS = {
     "init": ("random", "content", IMAGES / "cat.jpg"),
     "style_scale": (1, 1, 0.5, 1.5, 2),
     "content_layers": (None, None, "relu1_1", "relu2_2,relu3_1"),
+    "style_distance": ("gram", "gram", "wasserstein"),
     "style_layers": (None, None, "relu1_1", "relu3_1,relu5_3", "pool1,pool2"),
     "save_every": (None, 1, 5),
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.checks.gaussians import check_wasserstein
 from scratchnet.checks.numerical import (
     GradientReport,
     adjoint_error,
@@ -71,6 +72,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
     yield from check_gram(MaskedGram(t=rng.integers(0, 3, (3, 4)) / 2), rng)
     yield from check_definition(rng)
     yield from check_losses(rng)
+    yield from check_wasserstein(rng, SMOOTH)
 
 
 def check_linear(layer: Layer, shape: Shape, rng: np.random.Generator) -> Iterator[GradientReport]:

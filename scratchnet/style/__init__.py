@@ -8,7 +8,8 @@ From the notes, with C the content, S the style and G the generated image::
     G    ← G − η ∂J/∂G
 
 Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is style),
-`layers` (which layers they look at), `terms` (their weights; and how to add a term of one's own),
+`wasserstein` (another distance of styles), `layers` (which layers they look at), `weights` (which
+numbers can be weights), `terms` (J's summands; and how to add a term of one's own),
 `objective` (their sum, and ∂J/∂G through the network), `optimizers`, `adam` and `lbfgs` (how G is
 changed), `levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it
 stops), `checkpoint` (how it goes on after it was stopped), `masks` and `shares` (where which style
@@ -28,6 +29,7 @@ from scratchnet.style.terms import (
     Style,
     Term,
     TotalVariation,
+    WassersteinStyle,
     gatys_terms,
     style_target,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "TotalVariation",
     "TransferInterrupted",
     "TransferResult",
+    "WassersteinStyle",
     "content_loss",
     "gatys_terms",
     "style_loss",

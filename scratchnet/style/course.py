@@ -173,10 +173,10 @@ class Course:
         return Checkpoint(settings, level, t, G, state, best, self.history[:count])
 
     @contextmanager
-    def kept(self, saver: "Saver") -> Iterator[None]:
+    def kept(self, saver: "Saver") -> Iterator["Saver"]:
         """Save a checkpoint in the end, however it comes; an interrupt carries the result."""
         try:
-            yield
+            yield saver
             saver.save(self)
         except KeyboardInterrupt as interrupt:
             if self.best is None:

@@ -16,6 +16,8 @@ argument.
 
 import numpy as np
 
+from scratchnet.network.gram import Gram
+
 
 def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
     """How far G's content is from that of C: a sum over positions (Gatys et al. 2015, eq. 1).
@@ -102,6 +104,12 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     value = np.sum(D**2) / (4 * C**2)
     # ∂J/∂gram_kk′ = D_kk′ / (2C²); gram_k′k is another variable, and `Gram.backward` adds both
     return value, D / (2 * C**2)
+
+
+def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
+    """Return Gram/M, (C, C), of an activation (H, W, C): what `style_loss` compares."""
+    total, _ = (gram or Gram()).forward(a)
+    return total / (a.shape[0] * a.shape[1])
 
 
 def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:

@@ -93,6 +93,11 @@ class MaskedGram(Gram):
         return np.multiply(self.t[:, :, None], db, out=db)
 
 
+def squared_weights(gram: Gram) -> np.ndarray | None:
+    """Return t_ij², (H, W, 1), by which a Gram matrix counts positions; None if all count alike."""
+    return gram.t[:, :, None] ** 2 if isinstance(gram, MaskedGram) else None
+
+
 def masked_grams(
     network: Network, mask: np.ndarray | None, size: Size, layers: Iterable[str]
 ) -> dict[str, Gram]:

@@ -1,13 +1,11 @@
 """J is a sum of terms, and a term is a loss with its target, layers and weight.
 
-From the notes, J(G) = α J_C(C, G) + β J_S(S, G). Here, with l running over layers and
-(H_l, W_l, C_l) the shape of an activation, M_G and M_S the positions of a_G and a_S ::
+From the notes, J(G) = α J_C(C, G) + β J_S(S, G). Here, with l running over layers, (H_l, W_l, C_l)
+the shape of an activation, M_G and M_S the positions of a_G and a_S, and L the long side of G ::
 
     J(G) = content_weight · Σ_l w_l · content_loss(a_G, a_C) / (H_l W_l C_l)     `Content`
          + style_weight   · Σ_l λ_l · style_loss(Gram(a_G)/M_G, Gram(a_S)/M_S)   `Style`
          + tv_weight      · √(L/256) · total_variation(G) / (H W)                `TotalVariation`
-
-with L the long side of G in pixels.
 
 **A term of one's own** is any object with a ``name`` and a method ``prepare``, which is told for
 which size of G and returns, layer by layer, the function that makes of an activation the term's
@@ -23,15 +21,14 @@ picture with half a million entries, 1 : 1.9e-3 here. `conventions` has that for
 at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image; and below
 256 px the content layer is another one: `content_layers_at`.) Total variation does not: neighbours
 in a smaller picture are further apart. With each halving its mean grows fourfold in a smooth
-picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in the photographs that come with this
-project, as 1/√L does. √(L/256) takes that back, so that the coarse levels of a transfer are not
-smoothed more than its last one. At 256 px it is 1.
+picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in our photographs, as 1/√L does.
+√(L/256) takes that back, so that coarse levels of a transfer are not smoothed more than its last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -40,9 +37,10 @@ from scratchnet.network.gram import Gram
 from scratchnet.network.network import Network
 from scratchnet.style.layers import STYLE_LAYERS, Size, check_layers, content_layers_at
 from scratchnet.style.levels import scaled_style
-from scratchnet.style.losses import content_loss, style_loss, total_variation
+from scratchnet.style.losses import content_loss, style_loss, style_target, total_variation
 from scratchnet.style.masks import check_mask, check_masks, masked_grams
 from scratchnet.style.shares import blend_shares, check_weights
+from scratchnet.style.wasserstein import gaussian_target, wasserstein_style_loss
 
 IMAGE = "image"  # the name under which a term asks for the picture itself
 TV_SIDE = 256  # px: the long side for which tv_weight is meant
@@ -128,12 +126,6 @@ class Content:
         return weight / a_G.size * value, da
 
 
-def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
-    """Return Gram/M, (C, C), of an activation (H, W, C): what `style_loss` compares."""
-    total, _ = (gram or Gram()).forward(a)
-    return total / (a.shape[0] * a.shape[1])
-
-
 @dataclass(frozen=True, eq=False)
 class Style:
     """style_weight · Σ_l λ_l · style_loss.
@@ -166,6 +158,7 @@ class Style:
     name: str = "style"
     mask: np.ndarray | None = None
     image_mask: np.ndarray | None = None
+    target: ClassVar[Callable] = staticmethod(style_target)
 
     def __post_init__(self):
         check_layers("style_layers", self.layers)
@@ -175,14 +168,14 @@ class Style:
                 check_mask(f"{self.name}, {what}", mask, shape)
 
     def prepare(self, network: Network, size: Size, scale: float) -> dict[str, Loss]:
-        """Compute the Gram matrix of a_S at each layer at which both masks have units."""
+        """Compute the target, such as Gram/M of a_S, where both masks have units."""
         size_S = scaled_style(self.image.shape, scale)
         a_S, _ = network.forward(resize_image(self.image, size_S), self.layers)
         of_S = masked_grams(network, self.image_mask, size_S, self.layers)
         of_G = masked_grams(network, self.mask, size, self.layers)
         return {
             layer: partial(
-                self.loss, target=style_target(a_S.pop(layer), of_S[layer]),
+                self.loss, target=self.target(a_S.pop(layer), of_S[layer]),
                 weight=float(self.weight * lam), gram=of_G[layer],
             )
             for layer, lam in self.layers.items()
@@ -199,6 +192,17 @@ class Style:
         value, dgram = style_loss(total / M, target)
         # ∂J/∂Gram = ∂J/∂(Gram/M) / M; the weight joins here, where the numbers are few
         return weight * value, gram.backward(weight / M * dgram, cache)
+
+
+@dataclass(frozen=True, eq=False)
+class WassersteinStyle(Style):
+    """style_weight · Σ_l λ_l · BALANCE · W²/s: `Style` with the distance of `style.wasserstein`."""
+
+    target: ClassVar[Callable] = staticmethod(gaussian_target)
+    loss: ClassVar[Callable] = staticmethod(wasserstein_style_loss)
+
+
+STYLES = {"gram": Style, "wasserstein": WassersteinStyle}  # by the name of the distance
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,7 @@ def gatys_terms(
     content_weight: float = Content.weight,
     style_weight: float = Style.weight,
     tv_weight: float = TotalVariation.weight,
+    style_distance: str = "gram",
     masks: Sequence[np.ndarray | None] | None = None,
     style_masks: Sequence[np.ndarray | None] | None = None,
 ) -> list[Term]:
@@ -261,6 +266,8 @@ def gatys_terms(
         Layer name → its weight w_l or λ_l. Without content layers, `content_layers_at` each size.
     content_weight, style_weight, tv_weight : float
         At least 0.
+    style_distance : ``"gram"`` or ``"wasserstein"``
+        By what styles are compared: `Style`, or `WassersteinStyle`.
     masks, style_masks : sequence of ndarray (H, W) or None, optional
         For each style, where in the content image it goes, and where in the style image it is
         taken from: 1 there, 0 elsewhere; None: everywhere. As large as their pictures.
@@ -268,9 +275,11 @@ def gatys_terms(
     Raises
     ------
     ValueError
-        For a weight that is negative or not finite, weights that are all 0, or as `blend_shares`
-        and `masks.check_mask`.
+        For a weight that is negative or not finite, weights that are all 0, an unknown distance, or
+        as `blend_shares` and `masks.check_mask`.
     """
+    if style_distance not in STYLES:
+        raise ValueError(f"style_distance: got {style_distance!r}, wanted {' or '.join(STYLES)}")
     if not (content_weight or style_weight or tv_weight):
         raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     styles = [style] if isinstance(style, np.ndarray) else list(style)
@@ -281,7 +290,7 @@ def gatys_terms(
     return [
         Content(content, content_layers, content_weight),
         *(
-            Style(image, style_layers, style_weight * share, name, *own)
+            STYLES[style_distance](image, style_layers, style_weight * share, name, *own)
             for image, share, name, *own in zip(
                 styles, shares, names, masks, style_masks, strict=True
             )

@@ -68,6 +68,7 @@ def style_transfer(
     tv_weight: float = TotalVariation.weight,
     content_layers: Mapping[str, float] | None = None,
     style_layers: Mapping[str, float] = STYLE_LAYERS,
+    style_distance: str = "gram",
     masks: Sequence[np.ndarray | None] | None = None,
     style_masks: Sequence[np.ndarray | None] | None = None,
     optimizer: Optimizer | None = None,
@@ -97,7 +98,9 @@ def style_transfer(
         What G starts as: uniform noise (the notes' first step), the content image, or a picture.
     iterations : int
         Steps at full size; half as many at each smaller one.
-    content_weight, style_weight, tv_weight, content_layers, style_layers, masks, style_masks
+    content_weight, style_weight, tv_weight, content_layers, style_layers
+        As `terms.gatys_terms` has them.
+    style_distance, masks, style_masks
         As `terms.gatys_terms` has them.
     optimizer : optional
         Without one, `LBFGS()`.
@@ -143,6 +146,7 @@ def style_transfer(
     if terms is None:
         terms = gatys_terms(
             content, _styles(style, network, style_layers), masks=masks, style_masks=style_masks,
+            style_distance=style_distance,
             blend_weights=blend_weights, content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
         )  # fmt: skip
@@ -156,8 +160,7 @@ def style_transfer(
         position = Position(0, G, optimizer.start(G, levels[0][1]))
     else:
         position = course.resume(load_fitting(resume, settings, levels, optimizer, network.dtype))
-    saver = Saver(checkpoint, _whole("save_every", save_every), settings)
-    with course.kept(saver):
+    with course.kept(Saver(checkpoint, _whole("save_every", save_every), settings)) as saver:
         _descend(course, position, content, network, terms, optimizer, saver)
         return course.result()
 
