@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 
 from command_line import available_addresses, available_memory, memory_in_use, peak_memory
+from transfer_extras import extra_memory
 
 from scratchnet import LBFGS, FastNetwork
 from scratchnet.fast.fastest import FastConvolution
@@ -28,10 +29,6 @@ SAVING = 3.25  # times the strip content | style | result
 # Addresses are mapped ahead of memory: for a thread's stack, its heap, and by BLAS.
 ADDRESSES, THREAD_ADDRESSES = 40_000_000, 115_000_000  # for the first thread, and for another
 SPARE = 4_000_000  # what a process has now and the next one may not have
-# Of a report and an animated picture, in bytes a pixel of all frames: what is kept while the
-# transfer runs, and what making the files takes at its end.
-ENCODED, MADE = 1.5, 12
-GRADIENTS = 14  # pictures: a term's gradient each, their sum, and what draws them
 WIDEST = 2  # of a picture in the strip, in long sides of the result
 SMALLEST = 32  # px: smaller pictures take as much
 
@@ -91,7 +88,7 @@ def added_memory(
     strip = content[0], 2 * content[1] + sum(width for _, width in parts)
     shrinking = [pictures(1, s) + resampling(s, to) for s, to in zip(styles, parts, strict=True)]
     saving = max(pictures(SAVING, strip), pictures(1, strip) + max(shrinking))
-    frames, at_end = of_extras(content, arguments, pictures(1, content))
+    frames, at_end = extra_memory(content, arguments, pictures(1, content))
     saving = max(saving, at_end)
     peak = peak_of(one_after_the_other(network, passes))
     work = LIBRARIES + round(HOLES * peak) + contents(network, content, arguments)
@@ -101,23 +98,6 @@ def added_memory(
     # The decoded pictures are let go of, at least a byte a pixel.
     work -= sum(prod(shape[:2]) for shape in shapes)
     return work + frames + pictures(kept, content) + sum(pictures(1, style) for style in styles)
-
-
-def of_extras(size: Size, arguments, picture: int) -> tuple[int, int]:
-    """Return what --report and --animate keep, and take at the end; ``picture`` is one's bytes."""
-    if not (arguments.report or arguments.animate):
-        return 0, 0
-    from transfer_timeline import CHOSEN, FRAMES
-
-    from scratchnet.pages.curves import shape_beside
-    from scratchnet.pages.report import FRAME
-
-    shape = fit(size, min(FRAME, max(size)))
-    kept, made = FRAMES * prod(shape), FRAMES * prod(shape)
-    if arguments.animate_curves:
-        made = FRAMES * prod(shape_beside(shape))
-    chosen, gradients = (CHOSEN, GRADIENTS) if arguments.report else (0, 0)
-    return round(ENCODED * kept) + chosen * picture, max(MADE * made, gradients * picture)
 
 
 def one_after_the_other(

@@ -60,12 +60,15 @@ def test_no_more_is_kept_for_more_steps(count):
     assert [s.iteration - 501 * (count - 1) for s in chosen] == [0, 56, 222, 500]
 
 
-def test_what_was_seen_last_is_kept_wherever_the_run_ends():
+@pytest.mark.parametrize("seen", [(0, 1, 6), (30, 31, 34)])
+def test_what_was_seen_last_is_kept_wherever_the_run_ends(seen):
+    # The second goes on from a checkpoint, and ends before any frame is due.
     timeline = Timeline([((8, 8), 500)], np.zeros((8, 8, 3)), luminance=False, gradients=False)
-    for n in (30, 31, 33):  # as it goes on from a checkpoint
+    assert seen[-1] not in timeline.at
+    for n in seen:
         timeline(step(n, np.full((8, 8, 3), 9.0)))
-    assert [s.iteration for s in timeline.finish()] == [33]
-    assert timeline.frames[-1].iteration == 33
+    assert [s.iteration for s in timeline.finish()] == [seen[-1]]
+    assert timeline.frames[-1].iteration == seen[-1]
 
 
 def test_the_summands_share_the_terms_losses_and_add_up(fast64, pictures):

@@ -102,7 +102,8 @@ def _encode(pictures: list[np.ndarray], kind: str, durations: list[int]) -> byte
     if kind == "GIF":
         palette = _palette(pictures)
         first, *others = [image.quantize(palette=palette) for image in (first, *others)]
-        options = {"optimize": False}
+        # Given by name as well: otherwise Pillow writes it once for each picture.
+        options = {"optimize": False, "palette": bytes(palette.getpalette())}
     file = io.BytesIO()
     first.save(
         file, kind, save_all=True, append_images=others, duration=durations, loop=0, **options
