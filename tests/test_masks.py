@@ -1,5 +1,6 @@
 """Masks: where which style goes, and that it goes nowhere else."""
 
+import hashlib
 from functools import partial
 
 import numpy as np
@@ -399,3 +400,13 @@ def test_the_networks_own_gram_is_used_without_a_mask(fast32):
     assert masked_grams(fast32, None, (32, 32), ["relu1_1"])["relu1_1"] is fast32.gram
     gram = masked_grams(fast32, np.ones((32, 32)), (32, 32), ["relu1_1"])["relu1_1"]
     assert gram.gram is fast32.gram and isinstance(gram, Gram)
+
+
+def test_shipped_masks_are_in_the_table_with_their_hashes():
+    table = (IMAGES / "README.md").read_text(encoding="utf-8")
+    masks = sorted((ROOT / "scripts" / "masks").iterdir())
+    assert len(masks) == 2
+    for path in masks:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert f"| `{path.name}` |" in table and f"`{digest}`" in table
+    assert np.allclose(load_mask(masks[0]) + load_mask(masks[1]), 1, atol=1e-6)

@@ -8,11 +8,13 @@ hash of all numbers.
 """
 
 from scratchnet.files.images import find_pictures, load_image, resize_image, save_image
+from scratchnet.files.masks import load_mask
 from scratchnet.files.weights import load_weights, random_parameters, save_weights
 
 __all__ = [
     "find_pictures",
     "load_image",
+    "load_mask",
     "load_weights",
     "random_parameters",
     "resize_image",

@@ -33,9 +33,8 @@ on each side; in relu1_1, that is the pixel's own ::
     last  = p + (u + 1)·jump + ⌊jump/2⌋ − 1
     t_u   = min(mask from first to last)    along the rows, then along the columns
 
-So t is 0 where the field is wholly outside, and a style's gradient stays in its mask: of the sky of
-`leuven_street.jpg`, at 192 px, 2.5 % of the squared gradient leaves it, with the mean over the
-unit's own pixels 11 %. A unit needs a square of 2·jump px within the mask: what is smaller has none
+So t is 0 where the field is wholly outside, and a style's gradient stays in its mask: at 192 px, of
+the squared gradient of a style for the sky of `leuven_street.jpg`, 4 % is outside of the sky. A unit needs a square of 2·jump px within the mask: what is smaller has none
 (`vanishing`), and there the layer is left out.
 """
 
