@@ -101,6 +101,16 @@ def one_row(pictures: list[np.ndarray]) -> np.ndarray:
     return shown
 
 
+def below_each_other(rows: list[np.ndarray]) -> np.ndarray:
+    """Return rows of pictures as one picture, the shorter ones filled up with white."""
+    width = max(row.shape[1] for row in rows)
+    filled = [
+        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+        for row in rows
+    ]
+    return np.concatenate(filled)[:-GAP]
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Paint, print and save."""
     files = [path for paths in arguments.pairs for path in paths]
@@ -109,7 +119,7 @@ def run(arguments: argparse.Namespace) -> None:
     output = checked_place(
         "--output", arguments.output, OUTPUT, endings, inputs, arguments.overwrite
     )
-    network, shown = VGG.load(), []
+    network, shown = VGG.load(partial_windows=True), []
     print(f"{'':36}{'content':>9}{'Gram':>12}{'W²/s':>8}{'s':>7}")
     for paths in arguments.pairs:
         content, style = (
@@ -125,12 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
                 flush=True,
             )
         shown.append(one_row([content, style, *results]))
-    width = max(row.shape[1] for row in shown)
-    rows = [
-        np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
-        for row in shown
-    ]
-    save_image(output, np.concatenate(rows)[:-GAP])
+    save_image(output, below_each_other(shown))
     print(f"saved {output}")
 
 
