@@ -92,10 +92,10 @@ class Sheet(NamedTuple):
             for axes, cell in zip(line, cells, strict=False):
                 if cell is not None:
                     axes.imshow(pixels(cell.picture), interpolation="nearest")
-                    # one scale for all: a smaller picture has white around it
+                    # one scale for all: a smaller picture has white beside and above it
                     h, w, _ = cell.picture.shape
                     axes.set_xlim((w - width - 1) / 2, (w + width - 1) / 2)
-                    axes.set_ylim((h + height - 1) / 2, (h - height - 1) / 2)
+                    axes.set_ylim(h - 0.5, h - 0.5 - height)
                     axes.set_xlabel(cell.below, fontsize=9, labelpad=2)
 
 
