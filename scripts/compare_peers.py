@@ -1,9 +1,9 @@
 """Paint the same pictures by this project's defaults and by PyTorch, side by side.
 
 PyTorch's side is the textbook: from noise at full size, its own L-BFGS on the same J (that of
-`pytorch_peer`, by autograd). Each side starts from its own noise, so the pictures differ as those of
-two seeds do. Saves one picture, a row for each pair: the photograph, the style, ours, PyTorch's;
-and prints J at the end of both, by the same code, and how long each took.
+`pytorch_peer`, by autograd). Each side starts from noise of its own, so the pictures differ as
+those of two seeds do. Saves one picture, a row for each pair: the photograph, the style, ours,
+PyTorch's; and prints J at the end of both, by the same code, and how long each took.
 """
 
 from interrupts import Interrupts
