@@ -146,7 +146,9 @@ def test_unpooling_at_switches_is_the_adjoint_of_pooling_at_those_switches(rng, 
 def test_the_first_rule_is_backpropagation(fast32, dog):
     activations, caches = fast32.forward(dog, ["relu4_2"])
     signal = project_back(fast32, activations["relu4_2"], "relu4_2", caches, "gradient")
-    assert np.array_equal(signal, fast32.backward({"relu4_2": activations["relu4_2"]}, caches))
+    gradient = fast32.backward({"relu4_2": activations["relu4_2"]}, caches)
+    # Stages cut their products otherwise than single layers, and some kernels round by that.
+    np.testing.assert_allclose(signal, gradient, rtol=0, atol=1e-5 * np.abs(gradient).max())
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,6 @@ def style_transfer(
         unknown ``init``, fewer than 1 iteration, weights that are all 0, a checkpoint that is
         damaged or of another transfer, or as the terms and `StyleTransferObjective` do.
     """
-    if terms is None and style is None:
-        raise ValueError("got neither a style image nor terms")
     _check_kinds(network=network, optimizer=optimizer, terms=terms, callback=callback)
     network = VGG.load(partial_windows=True) if network is None else network
     own = CONTENT_LAYERS if content_layers is None else content_layers
@@ -146,9 +144,9 @@ def style_transfer(
     if terms is None:
         terms = gatys_terms(
             content, _styles(style, network, style_layers), masks=masks, style_masks=style_masks,
-            style_distance=style_distance,
-            blend_weights=blend_weights, content_layers=content_layers, style_layers=style_layers,
-            content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
+            style_distance=style_distance, blend_weights=blend_weights, tv_weight=tv_weight,
+            content_layers=content_layers, style_layers=style_layers,
+            content_weight=content_weight, style_weight=style_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
     levels = _levels(content.shape, init, coarse_to_fine, _whole("iterations", iterations))
@@ -236,6 +234,8 @@ def _styles(
     style: np.ndarray | Sequence[np.ndarray], network: Network, layers: Iterable[str]
 ) -> list[np.ndarray]:
     """Return the style images, one or several, as `_checked` does."""
+    if style is None:
+        raise ValueError("got neither a style image nor terms")
     styles = style if isinstance(style, list | tuple) else [style]
     return [_checked("style", image, network, layers) for image in styles]
 
