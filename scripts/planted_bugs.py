@@ -46,8 +46,8 @@ OPTIMIZER_TEST = {"test": "test_optimizers.py", "by_gradients": False}
 UNIT_TEST = {"test": "test_deconvnet.py", "by_gradients": False}
 
 CONVOLUTION, RELU, NETWORK = "network/convolution.py", "network/relu.py", "network/network.py"
-WASSERSTEIN = "style/wasserstein.py"
-TERMS, OBJECTIVE = "style/terms.py", "style/objective.py"
+WASSERSTEIN, MASKS = "style/wasserstein.py", "style/masks.py"
+TERMS, OBJECTIVE, LOSSES = "style/terms.py", "style/objective.py", "style/losses.py"
 TRANSFORMS, WINOGRAD, PLANES = "fast/transforms.py", "fast/winograd.py", "fast/planes.py"
 POOLING, FAST_POOLING = "network/pooling.py", "fast/pooling.py"
 FAST_GRAM, STAGE = "fast/gram.py", "fast/stage.py"
@@ -92,7 +92,9 @@ BUGS = [
     Bug("style-positions", "the style gradient is not divided by the positions",
         TERMS, "weight / M * dgram", "weight * dgram"),
     Bug("style-target-raw", "the style image's Gram matrix is not divided by its positions",
-        TERMS, "return total / (a.shape[0] * a.shape[1])", "return total", **LOSS_TEST),
+        LOSSES, "return total / (a.shape[0] * a.shape[1])", "return total", **LOSS_TEST),
+    Bug("mask-not-led-back", "what a mask weighs on the way up is not weighed on the way back",
+        MASKS, "np.multiply(self.t[:, :, None], db, out=db)", "db"),
     Bug("covariance-mean-forgotten", "a covariance is led back as if its mean were fixed at 0",
         WASSERSTEIN, "dmean - 2 * dcovariance @ mean", "dmean"),
     Bug("inverse-root-forgotten", "the derivative of tr X^½ is taken for R R, without X^−½",
