@@ -73,7 +73,8 @@ def starts(bench: Bench) -> tuple[Sheet, list[Row]]:
             )
             line.append(Cell(result.image, f"J {J:.4g}: {J / best:.2f} of the lowest"))
     caption = (
-        "One J for each row, five starts. All get nearly as low, from noise too; how much the "
+        "One J for each row, five starts. Noise works as a start; but the content image gets lower "
+        "in as many steps, and where content hardly counts, the painting itself does. How much the "
         "pictures agree (mean rms distance between two of a row, in grey levels) depends on how "
         "much content counts: Gram matrices do not say where anything is, so that each start "
         "finds an arrangement of its own."
