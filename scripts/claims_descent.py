@@ -90,7 +90,7 @@ def pooling(bench: Bench) -> tuple[Sheet, list[Row]]:
         C, S = map(bench.picture, names)
         line = cells[", ".join(names).replace("_", " ").replace(", ", ",\n")] = [Cell(C), Cell(S)]
         for pool in ("max", "average"):
-            network = VGG.load(pool=pool)
+            network = VGG.load(pool=pool, partial_windows=True)
             terms, label = gatys_terms(C, S), f"{names[0]}, {pool}"
             G = bench.descend(label, terms, "random", 100, C, network=network).image
             distances = layer_distances(bench.network, G, C, ["relu4_2"])

@@ -54,7 +54,7 @@ def content(bench: Bench) -> tuple[Sheet, list[Row]]:
         "of lightness. Below: the same layers as the content layer of a style transfer from the "
         "photograph, weighed so that a relative change of each counts as much. style: relative "
         "distance of Gram matrices to the painting's, mean of five layers. Shallow: all of the "
-        "photograph, less of the painting; deep: the drawing is free to move."
+        "photograph; deep: the drawing is free to move; the style comes nearest in the middle."
     )
     return Sheet(
         "Content by layer: deeper keeps less",
@@ -167,10 +167,11 @@ def weights(bench: Bench) -> tuple[Sheet, list[Row]]:
             below = f"content {row['content distance']:.2f}, style {row['style distance']:.2f}"
             line.append(Cell(result.image, f"α/β {row['α/β']:.0e}\n{below}"))
     caption = (
-        "As in Gatys' figure: from left to right β grows tenfold at each step; from top to bottom "
+        "From left to right β grows tenfold at each step; from top to bottom "
         "the content layer goes deeper. content: relative distance of its activations to the "
-        "photograph's; style: of the Gram matrices to the painting's, mean of five layers. What "
-        "the one loses the other gains. From noise, coarse to fine. α/β is that of the notes' sums."
+        "photograph's; style: of the Gram matrices to the painting's, mean of five layers. Style "
+        "gains while content loses, up to 1e-2. From noise, coarse to fine. α/β is that of the "
+        "notes' sums."
     )
     columns = [f"style_weight {weight:.0e}" for weight in STYLE_WEIGHTS]
     return Sheet("α and β trade content for style", caption, columns, cells), rows

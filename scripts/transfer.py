@@ -5,8 +5,9 @@ Without arguments: a street of old houses in the manner of The Starry Night, fro
 curve of the loss (…_loss.png). No file is replaced unasked. Ctrl-C, or another request to end,
 stops early and saves the best picture so far.
 
-Exit codes: 0 all is well; 1 saved, but not all in its place; 2 something to mend on the command
-line; 3 the descent failed (the best picture is saved); 128 + n after signal n, 130 after Ctrl-C.
+Exit codes: 0 all is well; 1 an error on the way, not all saved in its place, or of a folder not all
+painted; 2 something to mend on the command line; 3 the descent failed (the best picture, if there
+is one, is saved); 128 + n after signal n, 130 after Ctrl-C.
 """
 
 # ruff: noqa: E402 (signals are seen to before the imports, which take a second)
@@ -24,6 +25,7 @@ import warnings
 from collections.abc import Callable
 
 from command_line import leave
+from transfer_finish import Finish
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
 from transfer_inputs import announce, at_size, levels_of, looked_at, read_pictures
@@ -64,7 +66,7 @@ def paint(content, styles, progress: Progress, watching: list[Callable], **optio
         INTERRUPTS.hold()
         if progress.last is None:
             raise
-        image = resize_image(progress.last.image, content.shape[:2])
+        image = resize_image(progress.best.image, content.shape[:2])
         why = f"{str(error) or 'memory ran out'}, at iteration {progress.last.iteration}"
         return TransferResult(image, progress.history, why), 1
     finally:
@@ -100,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     masks = pictures.masks
     options |= {"blend_weights": arguments.style_blend_weights, "network": network}
     options |= {"masks": masks.styles, "style_masks": masks.images}
-    watching, recorder = [Frames(places.frames, masks.alpha)], None
+    watching, recorder = [Frames(places.frames, Finish(arguments, pictures))], None
     optimizer = optimizer_of(arguments)
     if places.extras:
         # Not before it is wanted: without these flags, nothing is to take longer.

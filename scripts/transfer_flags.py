@@ -40,6 +40,11 @@ def fraction(text: str) -> float:
     return number
 
 
+def start(text: str) -> str | Path:
+    """Read the name of a start, or of a file."""
+    return text if text in ("random", "content") else expanded(text)
+
+
 def layers(text: str) -> dict[str, float]:
     """Read "a,b" or "a:4,b:1" as layers with weights, and scale these so that their sum is 1."""
     weights = {}
@@ -118,7 +123,7 @@ def add_pictures(group) -> None:
     add("--style-scale", type=scale, default=1.0, metavar="X",
         help="style's long side, in image sizes (at most its own)")
     add("--enlarge", action="store_true", help="enlarge pictures that are smaller")
-    add("--init", default=defaults()["init"], metavar="WHAT",
+    add("--init", type=start, default=defaults()["init"], metavar="WHAT",
         help="the start: random, content or a FILE, which is scaled to the size of the result")
     add("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N",
         help="larger picture files are refused")

@@ -32,8 +32,8 @@ def run_folder(
             one.output = output / f"{default_stem(stem, *(s.stem for s in arguments.style))}.png"
         try:
             code = run(one)
-        except (OSError, ValueError) as error:
-            say(f"transfer: {error}; skipped", sys.stderr)
+        except (OSError, ValueError, MemoryError) as error:
+            say(f"transfer: {str(error) or 'memory ran out'}; skipped", sys.stderr)
             code = 2
         if interrupts.received:
             return 128 + interrupts.received

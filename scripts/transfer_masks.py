@@ -29,7 +29,7 @@ class Masks(NamedTuple):
 
 def check_masks(arguments: argparse.Namespace) -> None:
     """Raise ValueError for masks that can't be meant."""
-    for flag, paths in flags(arguments).items():
+    for flag, paths in mask_files(arguments).items():
         if paths and len(paths) != len(arguments.style):
             wanted = f"one for each --style, {len(arguments.style)}"
             raise ValueError(f"{flag}: got {len(paths)}, wanted {wanted}")
@@ -37,7 +37,7 @@ def check_masks(arguments: argparse.Namespace) -> None:
         raise ValueError("--style-mask: is for one picture, not for a folder of them")
 
 
-def flags(arguments: argparse.Namespace) -> dict[str, list[Path] | None]:
+def mask_files(arguments: argparse.Namespace) -> dict[str, list[Path] | None]:
     """Return the files of masks, by the flag that names them."""
     return {
         "--style-mask": arguments.style_mask,
@@ -49,7 +49,7 @@ def read_masks(arguments: argparse.Namespace, content: Picture) -> Masks:
     """Read the files of masks, as they are in them, and the opacity of the content picture."""
     styles, images = (
         [decode_mask(path, max_pixels=arguments.max_pixels) for path in paths] if paths else None
-        for paths in flags(arguments).values()
+        for paths in mask_files(arguments).values()
     )
     return Masks(styles, images, content.opacity() if arguments.keep_transparent else None)
 
@@ -118,9 +118,3 @@ def announced(masks: Masks, network: VGG, sizes: list[Size], arguments) -> list[
             if lost := vanishing(network, mask, its_size, arguments.style_layers):
                 lines.append(f"{name} is too small for {', '.join(lost)}, which is left out there")
     return lines
-
-
-def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return a picture as it is seen in front of white, for its opacity in 0–1."""
-    alpha = alpha[:, :, None]
-    return alpha * image + (1 - alpha) * 255

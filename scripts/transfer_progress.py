@@ -26,6 +26,7 @@ class Progress:
 
     def __init__(self, interrupts: Interrupts, quiet: bool = False):
         self.last: Step | None = None
+        self.best: Step | None = None  # of those of the last size
         self.history: list[Record] = []
         self.interrupts, self.quiet = interrupts, quiet
         self.start = self.said = time.monotonic()
@@ -34,6 +35,9 @@ class Progress:
     def __call__(self, step: Step) -> None:
         """Show one step."""
         self.last = step
+        before = self.best
+        if before is None or step.image.shape != before.image.shape or step.loss < before.loss:
+            self.best = step
         self.history.append(Record(step.iteration, step.loss, step.terms, step.image.shape[:2]))
         if step.progress >= 1:
             self.interrupts.hold()

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from term_gradients import by_term_and_layer, cosine, panel, rms
+from transfer_finish import Finish
 from transfer_inputs import Pictures, levels_of
-from transfer_masks import on_white
 from transfer_progress import say
 from transfer_saving import read_files, save_these
 from transfer_settings import command_of, hashes_of, settings_of
@@ -33,7 +33,6 @@ from scratchnet.pages.report import (
     report_html,
     within,
 )
-from scratchnet.style.colors import keep_colors
 from scratchnet.style.course import Step, TransferResult
 from scratchnet.style.optimizers import Optimizer
 
@@ -104,11 +103,9 @@ class Recorder:
     def __init__(self, run: Run, places: dict[str, Path]):
         self.run, self.places = run, places
         arguments, pictures = run.arguments, run.pictures
-        self.luminance = arguments.original_colors == "luminance"
+        self.finish = Finish(arguments, pictures)
         levels = levels_of(pictures.content.shape[:2], arguments)
-        self.timeline = Timeline(
-            levels, pictures.content, self.luminance, gradients="--report" in places
-        )
+        self.timeline = Timeline(levels, self.finish, gradients="--report" in places)
         # Now, for the files may be others at the end.
         self.hashes = hashes_of(read_files(arguments)) if "--report" in places else []
         self.settings = settings_of(arguments, run.network, run.optimizer, levels)
@@ -116,10 +113,7 @@ class Recorder:
     def save(self, result: TransferResult) -> bool:
         """Save what was asked for, and say where; return whether all is where it was wanted."""
         steps = self.timeline.finish()
-        if self.luminance:
-            result = result._replace(image=keep_colors(result.image, self.run.pictures.content))
-        if (alpha := self.run.pictures.masks.alpha) is not None:
-            result = result._replace(image=on_white(result.image, alpha))
+        result = result._replace(image=self.finish.shown(result.image))
         whole = True
         if (path := self.places.get("--report")) is not None:
             whole &= self._save(path, lambda: self._report(result, steps), save_page)

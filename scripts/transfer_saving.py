@@ -20,8 +20,9 @@ from places import (
     save_somewhere,
 )
 from transfer_extras import extra_ends, extra_places
+from transfer_finish import Finish
 from transfer_inputs import Pictures
-from transfer_masks import flags, on_white
+from transfer_masks import mask_files
 from transfer_memory import WIDEST
 from transfer_progress import say
 
@@ -31,7 +32,6 @@ from scratchnet.files.names import expanded
 from scratchnet.files.saving import replacing
 from scratchnet.files.weights import embedded_weights
 from scratchnet.style.checkpoint import Record
-from scratchnet.style.colors import keep_colors
 from scratchnet.style.course import Step, TransferResult
 
 STRIP, CURVE = ENDS = ("_strip.png", "_loss.png")
@@ -104,7 +104,7 @@ def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
         "--content": [arguments.content],
         "--style": arguments.style,
         "--weights": [arguments.weights or embedded_weights()],
-        **{flag: paths or [] for flag, paths in flags(arguments).items()},
+        **{flag: paths or [] for flag, paths in mask_files(arguments).items()},
         "--resume": [arguments.resume] if arguments.resume else [],
         "--init": [] if arguments.init in ("random", "content") else [expanded(arguments.init)],
     }
@@ -156,14 +156,15 @@ def checked_places(arguments: argparse.Namespace, evaluations: int) -> Places:
 class Frames:
     """A callback that saves the picture so far at some iterations."""
 
-    def __init__(self, places: Mapping[int, Path], alpha: np.ndarray | None = None):
-        self.places, self.alpha = dict(places), alpha
+    def __init__(self, places: Mapping[int, Path], finish: Finish):
+        self.places, self.finish = dict(places), finish
 
     def __call__(self, step: Step) -> None:
         """Save if it is time; what can't be saved is said once, and the transfer goes on."""
         if place := self.places.get(step.iteration):
             try:
-                save_image(place, step.image, alpha=self.alpha)
+                image, opacity = self.finish.colored(step.image), self.finish.opacity(step.image)
+                save_image(place, image, alpha=opacity)
             except OSError as error:
                 self.places.clear()
                 warnings.warn(f"{place}: not saved ({error.strerror or error})", stacklevel=2)
@@ -176,14 +177,12 @@ def save_all(
 
     Returns whether all three are where they were wanted.
     """
-    image = result.image
-    if arguments.original_colors == "luminance":
-        image = keep_colors(image, pictures.content)
-    alpha = pictures.masks.alpha
-    row = [pictures.content, *pictures.styles, image if alpha is None else on_white(image, alpha)]
+    finish = Finish(arguments, pictures)
+    image, opacity = finish.colored(result.image), finish.opacity(result.image)
+    row = [pictures.content, *pictures.styles, finish.shown(result.image)]
     return save_these(
         [
-            (places.output, lambda place: save_image(place, image, alpha=alpha)),
+            (places.output, lambda place: save_image(place, image, alpha=opacity)),
             (places.strip, lambda place: save_image(place, strip(row))),
             (places.curve, lambda place: plot_history(result.history, place)),
         ],

@@ -69,7 +69,7 @@ def settings_of(
 
 
 def _text(value) -> str:
-    """Return a flag's value; of a file only the name, for its folders are nobody's business."""
+    """Return a flag's value; of a file only its name: the command has the folders."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -7,11 +7,9 @@ more steps (`transfer_memory` counts it).
 
 from collections.abc import Sequence
 
-import numpy as np
+from transfer_finish import Finish
 
-from scratchnet.files.images import resize_image
 from scratchnet.pages.report import Frame, jpeg
-from scratchnet.style.colors import keep_colors
 from scratchnet.style.course import Step
 from scratchnet.style.layers import Size
 
@@ -37,9 +35,8 @@ class Timeline:
     Parameters
     ----------
     levels : sequence of (size, steps)
-    content : ndarray, (H, W, 3)
-    luminance : bool
-        Whether the result will keep the content's colours.
+    finish : Finish
+        What is done to a picture before it is shown.
     gradients : bool
         Whether pictures are kept for gradients.
 
@@ -51,8 +48,7 @@ class Timeline:
     def __init__(
         self,
         levels: Sequence[tuple[Size, int]],
-        content: np.ndarray,
-        luminance: bool,
+        finish: Finish,
         gradients: bool,
     ):
         first, at, chosen = 0, [], []
@@ -61,7 +57,7 @@ class Timeline:
             chosen = [first + n for n in spaced(steps, CHOSEN)][:-1]  # the last step is kept anyway
             first += steps + 1
         self.at, self.chosen = set(at), set(chosen if gradients else [])
-        self.content, self.luminance = content, luminance
+        self.look = finish
         self.frames: list[Frame] = []
         self.steps: dict[int, Step] = {}
         self.last: Step | None = None
@@ -75,10 +71,7 @@ class Timeline:
             self.steps[step.iteration] = step
 
     def _keep(self, step: Step) -> None:
-        image = step.image
-        if self.luminance:
-            image = keep_colors(image, resize_image(self.content, image.shape[:2]))
-        self.frames.append(Frame(step.iteration, jpeg(image)))
+        self.frames.append(Frame(step.iteration, jpeg(self.look.shown(step.image))))
 
     def finish(self) -> list[Step]:
         """Keep the last picture that was seen too, and return the steps for the gradients."""

@@ -53,8 +53,8 @@ NOT_COMPUTED = {
         "J = ½ Σ (differences": "in words; `total_variation` says it by indices",
     },
     "style/wasserstein.py": {
-        "dX = ": "a step towards ∂J/∂Cov",
-        "tr(X^−½ dX) = ": "a step towards ∂J/∂Cov",
+        "ΔX = ": "a step towards ∂J/∂Cov",
+        "tr(X^−½ ΔX) = ": "a step towards ∂J/∂Cov",
     },
     "style/terms.py": {"J(G) = ": "each summand is a class's first line; `objective` adds them up"},
     "style/optimizers.py": {

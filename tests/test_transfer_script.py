@@ -1,6 +1,7 @@
 """What transfer.py offers beside one photograph and one painting."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,10 +68,29 @@ def test_a_picture_on_the_way_is_named_by_its_iteration(tmp_path):
     load_script("transfer")
     from transfer_saving import Frames
 
-    frames = Frames({3: tmp_path / "a_0003.png", 6: tmp_path / "a_0006.png"})
+    finish = SimpleNamespace(colored=lambda image: image, opacity=lambda image: None)
+    frames = Frames({3: tmp_path / "a_0003.png", 6: tmp_path / "a_0006.png"}, finish)
     for iteration in (5, 6, 7):
         frames(Step(iteration, np.full((4, 4, 3), 90.0), 1.0, {}, 0.5))
     assert files(tmp_path) == ["a_0006.png"]
+
+
+def test_pictures_on_the_way_look_as_the_result_will_also_where_they_are_smaller(run, tmp_path):
+    """At 128 px the first size is 64."""
+    alpha = np.zeros((96, 128))
+    alpha[:, :64] = 1
+    save_image(tmp_path / "c.png", np.full((96, 128, 3), 100.0), alpha=alpha)
+    code, _, error = run(
+        "transfer", "--image-size", 128, "--iterations", 2, "--content", "c.png", "--save-every", 1,
+        "--keep-transparent", "--original-colors", "luminance", "--output", "a.png", "--animate",
+    )  # fmt: skip
+    assert code == 0, error
+    first, last = decode_image("a_0001.png"), decode_image("a.png")
+    assert first.shape[:2] == (48, 64) and last.shape[:2] == (96, 128)
+    for picture in (first, last):
+        opacity = picture.opacity().array()[:, :, 0]
+        assert (opacity[:, : opacity.shape[1] // 2 - 4] == 255).all() and opacity[0, -1] == 0
+    assert np.ptp(pixels("a_0001.png")[:, :28], axis=2).max() <= 1  # the photograph is grey
 
 
 def test_layers_that_change_with_the_size_share_a_curve(run, tmp_path):

@@ -8,13 +8,13 @@ From the notes, with C the content, S the style and G the generated image::
     G    ← G − η ∂J/∂G
 
 Read, in this order: `losses` (the formulas and their derivatives; why the Gram matrix is style),
-`wasserstein` (another distance of styles), `layers` (which layers they look at), `weights` (which
-numbers can be weights), `terms` (J's summands; and how to add a term of one's own),
-`objective` (their sum, and ∂J/∂G through the network), `optimizers`, `adam` and `lbfgs` (how G is
-changed), `levels` (from coarse to fine), `transfer` (the loop), `course` (what it has seen, when it
-stops), `checkpoint` (how it goes on after it was stopped), `masks` and `shares` (where which style
-goes, and how much it counts), `colors` (how the photograph's colours are kept). Whoever brings
-weights from another program reads `conventions`.
+`wasserstein` (another distance of styles), `layers` (which layers they look at), `terms` (J's
+summands; and how to add a term of one's own), `objective` (their sum, and ∂J/∂G through the
+network), `optimizers`, `adam` and `lbfgs` (how G is changed), `levels` (from coarse to fine),
+`transfer` (the loop), `course` (what it has seen, when it stops), `checkpoint` (how it goes on
+after it was stopped), `masks` and `shares` (where which style goes, how much it counts, and which
+numbers can be weights), `colors` (how the photograph's colours are kept). Whoever brings weights
+from another program reads `conventions`.
 """
 
 from scratchnet.style.adam import Adam

@@ -33,11 +33,11 @@ on each side; in relu1_1, that is the pixel's own ::
     last  = p + (u + 1)·jump + ⌊jump/2⌋ − 1
     t_u   = min(mask from first to last)    along the rows, then along the columns
 
-So t is 0 where the field is wholly outside, and a style's gradient stays in its mask: at 192 px, of
-the squared gradient of a style for the sky of `leuven_street.jpg`, 4 % is outside of the sky; with
-the mean over a unit's own pixels for t, 18 %. The price: a unit needs 2·jump px within the mask.
-Where the mask is narrower, deep layers have no say; where one has no unit at all (`vanishing`), the
-layer is left out.
+So t is 0 wherever one of these pixels is outside, and little of a style's gradient leaves its mask:
+at 192 px, of the squared gradient of a style for the sky of `leuven_street.jpg`, 4 % is outside of
+the sky; with the mean over a unit's own pixels for t, 18 %. The price: a unit needs 2·jump px (in
+relu1_1, one) within it. Where the mask is narrower, deep layers have no say; where one has no unit
+at all (`vanishing`), the layer is left out.
 """
 
 from collections.abc import Iterable, Sequence

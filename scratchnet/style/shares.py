@@ -5,8 +5,8 @@ all of them together cover U of it. They share style_weight by weight and by are
 
     share_r = U · w_r c_r / Σ_r w_r c_r
 
-So where a style is, a position counts as much as it would if that style were everywhere. (Styles
-that overlap share what is there; without masks, U and all c_r are 1.)
+So the shares add up to U, what is covered at all. With equal weights and masks that do not overlap,
+a position counts as much as if its style were everywhere. (Without masks, U and all c_r are 1.)
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,13 +12,13 @@ which size of G and returns, layer by layer, the function that makes of an activ
 value and gradient: see `Term`. The layer called ``"image"`` is the picture itself.
 
 Departures from Gatys et al., and why: the total variation is not in their J (it keeps speckle
-away); the terms are taken after the ReLU, where "fires" means "is not zero"; and the content term
-is a mean over entries, theirs a sum. The notes' and the paper's α is content_weight / (H W C) of
+away), and the content term is a mean over entries, theirs a sum. Terms are taken after the ReLU,
+where "fires" means "is not zero". The notes' and the paper's α is content_weight / (H W C) of
 the content layer, and their β is style_weight: a ratio α/β of 1e-3 is, at relu4_2 of a 256-px
 picture with half a million entries, 1 : 1.9e-3 here. `conventions` has that for other programs too.
 
 **Size.** The content and the style term are means over positions, so their balance stays the same
-at 128 px and at 512 px. (Strokes keep their size in pixels, that of the style image; and below
+at 128 px and at 512 px. (With one style image, strokes keep their size in pixels; and below
 256 px the content layer is another one: `content_layers_at`.) Total variation does not: neighbours
 in a smaller picture are further apart. With each halving its mean grows fourfold in a smooth
 picture, and 1.4-fold (a geometric mean, from 64 to 512 px) in our photographs, as 1/√L does.

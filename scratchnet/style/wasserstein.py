@@ -16,18 +16,18 @@ those of the style image, and Q^½ the matrix whose square is a positive Q ::
 
 For one channel, of deviations σ and σ_S, the last three are σ² + σ_S² − 2 σ σ_S = (σ − σ_S)²: the
 Gram matrix compares squares of activations, this compares activations. J is W² divided by its value
-for a map of zeros, so that layers and styles, however strong, are of one measure::
+for a map of zeros if ε were 0, so that layers and styles, however strong, are of one measure::
 
     s = Σ_k (μ_S,k² + Cov_S,kk − ε)
     J = W² / s
 
-Backward. Of Y = X^½, where Y Y = X, and tr(AB) = tr(BA)::
+Backward. Let Δ be a small change. Of Y = X^½, where Y Y = X, and tr(AB) = tr(BA)::
 
-    dX          = dY Y + Y dY
-    tr(X^−½ dX) = tr(Y⁻¹ dY Y) + tr(dY)
-                = 2 tr(dY)
+    ΔX          = ΔY Y + Y ΔY
+    tr(X^−½ ΔX) = tr(Y⁻¹ ΔY Y) + tr(ΔY)
+                = 2 tr(ΔY)
 
-So −2 tr(X^½) changes by −tr(X^−½ dX) = −tr(X^−½ R dCov R) = −tr(R X^−½ R dCov), and ::
+So −2 tr(X^½) changes by −tr(X^−½ ΔX) = −tr(X^−½ R ΔCov R) = −tr(R X^−½ R ΔCov), and ::
 
     ∂J/∂μ   = 2 (μ − μ_S) / s
     ∂J/∂Cov = (I − R X^−½ R) / s
