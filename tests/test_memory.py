@@ -126,6 +126,7 @@ KINDS = {
     "content_layers": (None, None, "relu1_1", "relu2_2,relu3_1"),
     "style_distance": ("gram", "gram", "wasserstein"),
     "style_layers": (None, None, "relu1_1", "relu3_1,relu5_3", "pool1,pool2"),
+    "style_mask": (None, None, ROOT / "scripts" / "masks" / "leuven_sky.png"),
     "save_every": (None, 1, 5),
 }
 
