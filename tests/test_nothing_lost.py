@@ -130,10 +130,10 @@ def test_a_failure_at_the_end_saves_elsewhere_and_says_where(run, tmp_path, monk
 
     whole = transfer_saving.save_image
 
-    def failing(path, image):
+    def failing(path, image, **options):
         if path.parent.name == "sub":
             raise OSError(28, "No space left on device")
-        whole(path, image)
+        whole(path, image, **options)
 
     monkeypatch.setattr("transfer_saving.save_image", failing)
     code, _, error = run("transfer", *SMALL, "--output", "sub/a.png")

@@ -137,10 +137,10 @@ def style_transfer(
         unknown ``init``, fewer than 1 iteration, weights that are all 0, a checkpoint that is
         damaged or of another transfer, or as the terms and `StyleTransferObjective` do.
     """
-    _check_kinds(network=network, optimizer=optimizer, terms=terms, callback=callback)
+    _check_kinds(network=network, optimizer=optimizer, style=style, terms=terms, callback=callback)
     network = VGG.load(partial_windows=True) if network is None else network
-    own = CONTENT_LAYERS if content_layers is None else content_layers
-    content = _checked("content", content, network, own if terms is None else ())
+    own = (CONTENT_LAYERS if content_layers is None else content_layers) if terms is None else ()
+    content = _checked("content", content, network, own)
     if terms is None:
         terms = gatys_terms(
             content, _styles(style, network, style_layers), masks=masks, style_masks=style_masks,
@@ -153,11 +153,11 @@ def style_transfer(
     course = Course(levels, callback)
     about = {"content": content, "init": init, "seed": seed, "steps by size": levels}
     settings = settings_of(network, terms, optimizer, **about) if checkpoint or resume else None
-    if resume is None:
+    if resume is not None:
+        position = course.resume(load_fitting(resume, settings, levels, optimizer, network.dtype))
+    else:
         G = _initial_image(init, content, levels[0][0], seed, network)
         position = Position(0, G, optimizer.start(G, levels[0][1]))
-    else:
-        position = course.resume(load_fitting(resume, settings, levels, optimizer, network.dtype))
     with course.kept(Saver(checkpoint, _whole("save_every", save_every), settings)) as saver:
         _descend(course, position, content, network, terms, optimizer, saver)
         return course.result()
@@ -234,14 +234,17 @@ def _styles(
     style: np.ndarray | Sequence[np.ndarray], network: Network, layers: Iterable[str]
 ) -> list[np.ndarray]:
     """Return the style images, one or several, as `_checked` does."""
-    if style is None:
-        raise ValueError("got neither a style image nor terms")
     styles = style if isinstance(style, list | tuple) else [style]
     return [_checked("style", image, network, layers) for image in styles]
 
 
 def _check_kinds(**given) -> None:
-    """Raise TypeError for an argument of the wrong kind, such as a name instead of an object."""
+    """Raise TypeError for an argument of the wrong kind, such as a name instead of an object.
+
+    And ValueError where there is nothing to go by.
+    """
+    if given["style"] is None and given["terms"] is None:
+        raise ValueError("got neither a style image nor terms")
     for name, wanted, right in [
         ("network", "a Network, such as VGG.load()", lambda x: isinstance(x, Network)),
         ("optimizer", "an optimizer, such as LBFGS()", lambda x: hasattr(x, "step")),
