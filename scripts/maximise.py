@@ -21,18 +21,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from command_line import Parser, leave, positive, whole
-from maximise_sheets import PARTS, Drawing, figure, part_drawings
+from maximise_sheets import PARTS, Drawing, figure, part_drawings, start_picture
 from places import checked_place, save_and_say
 from scanning import tqdm, unit_choice
 
-from scratchnet import VGG, Network, load_image, save_image
-from scratchnet.files.images import resize_image
+from scratchnet import VGG, Network, save_image
 from scratchnet.files.names import expanded
 from scratchnet.files.weights import load_weights, random_parameters
 from scratchnet.units.goals import channel_goal, unit_goal
-from scratchnet.units.maximise import BORDER, check_channel, maximise
+from scratchnet.units.maximise import check_channel, maximise
 from scratchnet.units.receptive_field import receptive_field
 
 UNITS = {
@@ -42,7 +40,7 @@ UNITS = {
     "relu5_3": [13, 126, 299, 476, 481, 501],
 }
 PARTS_UNITS = {"relu4_3": [177], "relu5_3": [481]}
-SMALLEST, LARGEST = 80, 160  # px: sizes of pictures, unless asked otherwise
+SMALLEST, LARGEST, MOST = 80, 160, 1000  # px: sizes of pictures unless asked for, and if so
 COLUMNS = 6
 GOALS = {"unit": unit_goal, "channel": channel_goal}
 STEPS = inspect.signature(maximise).parameters["steps"].default
@@ -95,18 +93,13 @@ def size_of(network: Network, layer: str, asked: int | None) -> int:
     return asked or min(max(-(-field // 16) * 16, SMALLEST), LARGEST)
 
 
-def start_picture(path: Path, size: int) -> np.ndarray:
-    """Return a picture's middle square, with the border that `maximise` wants around ``size``."""
-    image = load_image(path)
-    side = min(image.shape[:2])
-    top, left = ((n - side) // 2 for n in image.shape[:2])
-    return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
-
-
 def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawing]:
     """Yield what is to be made; raise ValueError for a channel that is not there."""
     number = 0
+    if (arguments.size or 0) > MOST:
+        raise ValueError(f"--size {arguments.size}: wanted at most {MOST} px")
     for asked, channels in arguments.units.items():
+        network.depth([asked])  # raises for an unknown one
         layer = asked.replace("relu", "conv")
         size = size_of(network, layer, arguments.size)
         field = receptive_field(network, layer).size
@@ -118,7 +111,10 @@ def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawin
             options["start"] = start_picture(arguments.from_patch, size)
         title = f"{asked}: a unit sees {field} px, the pictures have {size} px, for one {goal}"
         for channel in channels:
-            check_channel(network, layer, channel, size)
+            try:
+                check_channel(network, layer, channel, size)
+            except ValueError as error:
+                raise ValueError(f"--units {asked}:{channel}: {error}") from None
             for n in range(arguments.diverse):
                 yield Drawing(
                     title, f"{channel}", network, layer, channel,
@@ -132,8 +128,8 @@ def make(wanted: list[Drawing]) -> list[Drawing]:
     total = sum(drawing.options["steps"] for drawing in wanted)
 
     def progress(step):
-        bar.update()
         INTERRUPTS.begin()
+        bar.update()
 
     with tqdm(total=total, unit="step") as bar:
         try:

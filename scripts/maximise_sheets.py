@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-from scratchnet import Network
+from scratchnet import Network, load_image
 from scratchnet.files.images import resize_image
 from scratchnet.pages.figures import Panel, own_scale_panels, sheet, text_lines
-from scratchnet.units.maximise import Recipe, maximise, texture
+from scratchnet.units.maximise import BORDER, Recipe, maximise, texture
 
 SIDE, GAP, LABEL = 200, 12, 20  # px: of a picture on the sheet, between two, of the text under it
 DESCENT = Recipe().optimizer
@@ -61,12 +62,20 @@ class Drawing:
         return float(a.min() if self.options.get("least") else a.max())
 
 
+def start_picture(path: Path, size: int) -> np.ndarray:
+    """Return a picture's middle square, with the border that `maximise` wants around ``size``."""
+    image = load_image(path)
+    side = min(image.shape[:2])
+    top, left = ((n - side) // 2 for n in image.shape[:2])
+    return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
+
+
 # The recipe without one of its parts; in the last two, all are there.
 PARTS = {
     "the whole recipe": Recipe(),
     "no random looks": Recipe(shift=0, scale=0, turn=0),
     "no total variation": Recipe(tv=0),
-    "colours by themselves": Recipe(colours=tuple(np.eye(3).tolist())),
+    "colours by themselves": Recipe(colours=((1, 0, 0), (0, 1, 0), (0, 0, 1))),
     "all frequencies alike": Recipe(optimizer=replace(DESCENT, smoothing=0.0)),
     "after the ReLU": Recipe(),
     "random weights": Recipe(),

@@ -42,6 +42,7 @@ from scratchnet.network.network import Network
 from scratchnet.style.losses import total_variation
 from scratchnet.style.optimizers import PixelDescent, in_pixels, smooth
 from scratchnet.units.goals import Goal, likeness, unit_goal
+from scratchnet.units.receptive_field import receptive_field
 from scratchnet.units.sampling import Sampling
 
 # Covariance of red, green and blue in the 17 photographs of scripts/images, over its mean diagonal
@@ -60,8 +61,8 @@ class Recipe:
     Parameters
     ----------
     shift, scale, turn : float
-        The largest shift of a look in pixels, change of its scale (0.1: from 0.9 to 1.1) and turn
-        in degrees.
+        The largest shift of a look as a share of what a unit sees (an edge that is moved by its
+        own length is another edge), change of its scale (0.1: from 0.9 to 1.1) and turn in degrees.
     tv : float
         τ.
     colours : array_like, (3, 3)
@@ -72,7 +73,7 @@ class Recipe:
         Its ``smoothing`` is the exponent of f.
     """
 
-    shift: float = 8.0
+    shift: float = 0.05
     scale: float = 0.1
     turn: float = 8.0
     tv: float = 4.0
@@ -155,10 +156,10 @@ def maximise(
     if x.shape != (*canvas, 3):
         raise ValueError(f"got a start of shape {x.shape}, wanted {(*canvas, 3)}")
     sign, below = (-1 if least else 1), layer_below(network, layer)
-    colours = np.array(recipe.colours, x.dtype)
+    colours, field = np.array(recipe.colours, x.dtype), receptive_field(network, layer).size
     state = recipe.optimizer.start(x, steps)
     for t in range(steps):
-        look = random_look(canvas, size, recipe, rng)
+        look = random_look(canvas, size, field, recipe, rng)
         # y = B x
         y, cache = look.forward(x)
         a, caches = network.forward(y, [below, layer])
@@ -196,10 +197,10 @@ def noise(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def random_look(
-    shape: tuple[int, int], side: int, recipe: Recipe, rng: np.random.Generator
+    shape: tuple[int, int], side: int, field: int, recipe: Recipe, rng: np.random.Generator
 ) -> Sampling:
-    """Draw a look at a picture of that shape."""
-    shift = rng.uniform(-recipe.shift, recipe.shift, 2)
+    """Draw a look at a picture of that shape, for a unit that sees ``field`` pixels."""
+    shift = field * rng.uniform(-recipe.shift, recipe.shift, 2)
     scale = 1 + rng.uniform(-recipe.scale, recipe.scale)
     turn = rng.uniform(-recipe.turn, recipe.turn)
     return Sampling(shape, side, shift, scale, turn)
