@@ -29,6 +29,8 @@ from scratchnet.units.maximise import (
     texture,
 )
 from scratchnet.units.sampling import Sampling, bilinear
+from scratchnet.units.scan.run import scan
+from scratchnet.units.scan.settings import ScanSettings
 
 SMALL = {"size": 16, "steps": 5}
 STILL = Recipe(shift=0, scale=0, turn=0)
@@ -143,18 +145,18 @@ def made(network, layer="conv2_2", channel=0, **options):
 
 
 @pytest.mark.parametrize("goal", [unit_goal, channel_goal])
-def test_units_rise_and_fall(fast32, goal):
-    def reached(image):
-        return goal(fast32.forward(image, ["conv2_2"])[0]["conv2_2"], channel)[0]
-
+@pytest.mark.parametrize("least", [False, True])
+def test_units_rise_and_fall(fast32, goal, least):
+    start = middle(noise((48, 48), np.random.default_rng(0)))
     for channel in (3, 14, 77):
-        options = {"size": 24, "steps": 15, "goal": goal}
-        least, most = (
-            maximise(fast32, "conv2_2", channel, least=flag, **options) for flag in (True, False)
-        )
-        start = middle(noise((48, 48), np.random.default_rng(0)))
-        assert reached(least) < reached(start) < reached(most)
-        assert least.min() >= 0 and most.max() <= 255
+
+        def reached(image, channel=channel):
+            a = fast32.forward(image, ["conv2_2"])[0]["conv2_2"]
+            return goal(a, channel, -1 if least else 1)[0]
+
+        image = maximise(fast32, "conv2_2", channel, size=24, steps=15, goal=goal, least=least)
+        assert reached(image) > max(10 * reached(start), 1000)
+        assert image.min() >= 0 and image.max() <= 255
 
 
 def test_a_silent_unit_rises_before_its_relu_and_not_after_it(fast32):
@@ -239,6 +241,25 @@ def test_same_seed_same_bytes_whatever_the_threads():
         return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
 
     assert child("1") == child("2") != child("1", seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("layer", "times"), [("relu4_3", 1.5), ("relu5_3", 3.0)])
+def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
+    """Beside the strongest patch of each channel in the photographs of scripts/images."""
+    from maximise import size_of
+    from scanning import pictures_in
+
+    settings = ScanSettings(layers=(layer,), k=1)
+    top = scan(IMAGES, pictures_in(IMAGES), settings, tmp_path / "patches.h5")
+    conv = layer.replace("relu", "conv")
+    ratios = []
+    for channel in range(0, 512, 32):
+        image = maximise(fast32, conv, channel, size=size_of(fast32, layer, None))
+        in_photographs = top.strongest[layer].value[channel, 0]
+        ratios.append(float(value(fast32, image, conv, channel) / in_photographs))
+        print(f"{layer} {channel}: {ratios[-1]:.2f} times {in_photographs:.0f}")
+    assert np.mean(np.array(ratios) >= times) >= 0.9
 
 
 # ----------------------------------------------------------------------- the script

@@ -107,7 +107,7 @@ def maximise(
     channel: int,
     *,
     size: int,
-    steps: int = 100,
+    steps: int = 64,
     seed: int = 0,
     goal: Goal = unit_goal,
     least: bool = False,
