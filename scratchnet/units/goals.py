@@ -3,10 +3,10 @@
 a is a layer's map (H, W, C), M its positions, k a channel. The sign is + for the picture that
 excites most, − for the one that excites least ::
 
-    f = ±a_ijk                                      `unit_goal`, i and j in the map's middle
-    f = 1/M Σ_ij (max(±a_ijk, 0)² + (±a_ijk))       `channel_goal`
+    φ = ±a_ijk                                      `unit_goal`, i and j in the map's middle
+    φ = 1/M Σ_ij (max(±a_ijk, 0)² + (±a_ijk))       `channel_goal`
 
-    ∂f/∂a_ijk = ±(2 max(±a_ijk, 0) + 1) / M
+    ∂φ/∂a_ijk = ±(2 max(±a_ijk, 0) + 1) / M
 
 Pictures are unlike each other if their textures are: the Gram matrices of a layer (Olah et al.
 2017, Feature Visualization). Let o be one of N others, and ⟨·, ·⟩ the sum of products of all
@@ -30,23 +30,23 @@ Goal = Callable[[np.ndarray, int, int], tuple[float, np.ndarray]]
 
 
 def unit_goal(a: np.ndarray, channel: int, sign: int = 1) -> tuple[float, np.ndarray]:
-    """Return f and ∂f/∂a for the unit in the middle of a map (H, W, C); sign is 1 or −1.
+    """Return φ and ∂φ/∂a for the unit in the middle of a map (H, W, C); sign is 1 or −1.
 
     Examples
     --------
-    >>> f, da = unit_goal(np.array([[[3.0, -2.0]]]), 1, -1)
-    >>> float(f), da.tolist()
+    >>> phi, da = unit_goal(np.array([[[3.0, -2.0]]]), 1, -1)
+    >>> float(phi), da.tolist()
     (2.0, [[[0.0, -1.0]]])
     """
     unit = (a.shape[0] // 2, a.shape[1] // 2, channel)
     da = np.zeros_like(a)
     da[unit] = sign
-    # f = ±a_ijk
+    # φ = ±a_ijk
     return sign * a[unit], da
 
 
 def channel_goal(a: np.ndarray, channel: int, sign: int = 1) -> tuple[float, np.ndarray]:
-    """Return f and ∂f/∂a for all units of a channel.
+    """Return φ and ∂φ/∂a for all units of a channel.
 
     Squares favour the places where it fires already; a plain mean would rather make a channel that
     fires seldom a little less silent everywhere, which is grey. The second summand is next to
@@ -60,16 +60,16 @@ def channel_goal(a: np.ndarray, channel: int, sign: int = 1) -> tuple[float, np.
 
     Examples
     --------
-    >>> f, da = channel_goal(np.array([[[3.0], [-2.0]]]), 0)
-    >>> float(f), da.tolist()  # (9 + 3 − 2)/2; (6 + 1)/2 and ½
+    >>> phi, da = channel_goal(np.array([[[3.0], [-2.0]]]), 0)
+    >>> float(phi), da.tolist()  # (9 + 3 − 2)/2; (6 + 1)/2 and ½
     (5.0, [[[3.5], [0.5]]])
     """
     signed = sign * a[:, :, channel]
     firing, M = np.maximum(signed, 0), signed.size
     da = np.zeros_like(a)
-    # ∂f/∂a_ijk = ±(2 max(±a_ijk, 0) + 1) / M
+    # ∂φ/∂a_ijk = ±(2 max(±a_ijk, 0) + 1) / M
     da[:, :, channel] = sign * (2 * firing + 1) / M
-    # f = 1/M Σ_ij (max(±a_ijk, 0)² + (±a_ijk))
+    # φ = 1/M Σ_ij (max(±a_ijk, 0)² + (±a_ijk))
     return np.sum(firing**2 + signed) / M, da
 
 

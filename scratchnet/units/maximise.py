@@ -1,7 +1,7 @@
 """What would a unit like to see most? Gradient ascent on a picture (Erhan et al. 2009).
 
 `strongest` finds what excites a unit among pictures that there are; here one is made. It starts as
-faint noise x, and is changed so that a goal f grows (`goals`): the unit in the middle of a layer's
+faint noise x, and is changed so that a goal φ grows (`goals`): the unit in the middle of a layer's
 map, or a whole channel; or so that it falls, which is as telling. The layer is a convolution,
 before its ReLU: after it, a unit that is silent has no gradient at all, and noise silences most.
 
@@ -9,17 +9,17 @@ The bare ascent makes specks that no photograph has, because the network was nev
 think of them. Four ideas around it lead to what one can recognise. Each iteration::
 
     y = B x                                1. looks: shifted, turned, scaled at random (`sampling`)
-    g = ĝ(Bᵀ ∂f/∂y) − τ ∂J_TV/∂(x/255)     2. total variation: against speckle
+    g = ĝ(Bᵀ ∂φ/∂y) − τ ∂J_TV/∂(x/255)     2. total variation: against speckle
     g ← g Σ                                3. colours that occur together change together
     x ← PixelDescent(x, −g)                4. steps along broad shapes, with momentum
 
 1. What is seen from one place only, at one size, is an accident of the pixels. (x is a border
 larger than y on each side, and y's middle is what is returned.) 2. ĝ has root mean square 1
 (`style.optimizers.in_pixels`), so that τ means the same for every unit; J_TV is that of the style
-chapter. 4. is its descent, given −g to climb: g's frequencies divided by √f, steps in pixels.
+chapter. 4. is its descent, given −g to climb: frequencies f of g divided by √f, steps in pixels.
 
-3. and 4. are changes of variables. Let x = L z. By the chain rule ∂f/∂z = Lᵀ ∂f/∂x, so a step
-η ∂f/∂z moves x by η L Lᵀ ∂f/∂x: a symmetric matrix in front of the gradient, uphill like the
+3. and 4. are changes of variables. Let x = L z. By the chain rule ∂φ/∂z = Lᵀ ∂φ/∂x, so a step
+η ∂φ/∂z moves x by η L Lᵀ ∂φ/∂x: a symmetric matrix in front of the gradient, uphill like the
 gradient itself. For colours (a row of three each) let L Lᵀ be Σ, the covariance of red, green and
 blue in photographs; the three parts of z then vary by themselves, as decorrelated colours. For √f,
 let L be the waves of a cosine transform, each divided by f^¼: natural pictures have more of what is
@@ -70,7 +70,7 @@ class Recipe:
     apart : float
         ω.
     optimizer : PixelDescent
-        Its ``smoothing`` is the exponent of f.
+        Its ``smoothing`` is the exponent of a frequency f.
     """
 
     shift: float = 0.05
@@ -90,7 +90,7 @@ class Step(NamedTuple):
     iteration : int
         1, 2, …
     value : float
-        f, of the look that was taken.
+        φ, of the look that was taken.
     image : ndarray, (size, size, 3)
         The picture so far.
     """
@@ -164,9 +164,9 @@ def maximise(
         y, cache = look.forward(x)
         a, caches = network.forward(y, [below, layer])
         value, da = goal(a[layer], channel, sign)
-        df = look.backward(network.backward({layer: da}, caches), cache)
-        # g = ĝ(Bᵀ ∂f/∂y) − τ ∂J_TV/∂(x/255)
-        g = in_pixels(df) - recipe.tv * total_variation(x / 255)[1]
+        dphi = look.backward(network.backward({layer: da}, caches), cache)
+        # g = ĝ(Bᵀ ∂φ/∂y) − τ ∂J_TV/∂(x/255)
+        g = in_pixels(dphi) - recipe.tv * total_variation(x / 255)[1]
         if others:
             gram, gram_cache = network.gram.forward(a[below])
             da = network.gram.backward(likeness(gram, others)[1], gram_cache)
@@ -221,8 +221,3 @@ def texture(network: Network, image: np.ndarray, layer: str) -> np.ndarray:
     """Return a picture's Gram matrix, (C, C), of the layer below: what `maximise` calls others."""
     below = layer_below(network, layer)
     return network.gram.forward(network.forward(image, [below])[0][below])[0]
-
-
-def reached(network: Network, image: np.ndarray, layer: str, channel: int) -> float:
-    """Return the value a_ijk, before any ReLU if the layer is a convolution, of the middle unit."""
-    return unit_goal(network.forward(image, [layer])[0][layer], channel)[0]
