@@ -35,11 +35,11 @@ from scratchnet.units.receptive_field import receptive_field
 
 UNITS = {
     "relu2_2": [3, 14, 32, 61, 77, 100],
-    "relu3_3": [20, 32, 118, 129, 171, 200],
-    "relu4_3": [17, 77, 177, 359, 426, 447],
-    "relu5_3": [13, 126, 299, 476, 481, 501],
+    "relu3_3": [20, 32, 118, 171, 129, 200],
+    "relu4_3": [177, 77, 359, 426, 17, 447],
+    "relu5_3": [481, 13, 501, 299, 476, 126],
 }
-PARTS_UNITS = {"relu4_3": [177], "relu5_3": [481]}
+PARTS_UNITS = {"relu4_3": [77]}
 SMALLEST, LARGEST, MOST = 80, 160, 1000  # px: sizes of pictures unless asked for, and if so
 COLUMNS = 6
 GOALS = {"unit": unit_goal, "channel": channel_goal}
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--from-patch", type=expanded, metavar="FILE",
         help="start from this picture (its middle square) instead of noise")
     add("--parts", action="store_true",
-        help="show what each part of the recipe does; two channels, unless --units names others")
+        help="show what each part of the recipe does; for one channel, unless --units names others")
     add("--weights", type=expanded, metavar="FILE",
         help="a weight file; None: the embedded VGG-16")
     add("--random-weights", action="store_true",
