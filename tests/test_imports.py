@@ -58,9 +58,9 @@ def test_there_is_something_to_read():
         ("fast", {"blas", "network", "checks"}),  # checks: for `fast.proofs` alone, see below
         ("style", {"blas", "network", "files", "vgg"}),
         ("training", {"blas", "network"}),
-        ("checks", {"network", "style", "training"}),
+        ("checks", {"network", "style", "training", "units"}),
         ("vgg", {"network", "files", "fast"}),
-        ("units", {"network", "files", "style", "vgg"}),
+        ("units", {"blas", "network", "files", "style", "vgg"}),
         ("pages", {"network", "files", "units", "style"}),
         ("exercises", {"network", "style", "checks", "units"}),
     ],

@@ -1,4 +1,4 @@
-"""Every derivative of chapters 1 and 2, and how it is checked. (Chapter 4's: `fast.proofs`.)
+"""Every derivative of chapters 1 to 3, and how it is checked. (Chapter 4's: `fast.proofs`.)
 
 `check_operations` goes through the layers and losses on small random arrays in float64, entry
 by entry. `check_chain` takes a whole network and a real picture, and checks ∂J/∂G, through
@@ -48,6 +48,8 @@ from scratchnet.style.terms import (
     style_target,
 )
 from scratchnet.training import cross_entropy
+from scratchnet.units.goals import channel_goal, likeness, unit_goal
+from scratchnet.units.sampling import Sampling
 
 SMOOTH, KINKED, COMPLEX, ADJOINT = 1e-7, 1e-6, 1e-12, 1e-13
 
@@ -62,6 +64,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
         (random_convolution(rng, (3, 3, 2, 4)), (5, 6, 2)),
         (random_convolution(rng, (2, 3, 3, 2), stride=2, padding=2), (6, 5, 3)),
         (random_convolution(rng, (1, 1, 3, 2), padding=0), (3, 4, 3)),
+        (Sampling((5, 6), 4, (0.7, -0.4), 1.1, 8.0), (5, 6, 3)),
     ]:
         yield from check_linear(layer, shape, rng)
     yield from check_im2col(rng)
@@ -165,6 +168,11 @@ def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
         ("TotalVariation", lambda x: TotalVariation().loss(x)[0], image,
          TotalVariation().loss(image)[1]),
         ("cross_entropy", lambda x: cross_entropy(x, 2)[0], scores, cross_entropy(scores, 2)[1]),
+        ("likeness", lambda x: likeness(x, [target])[0], gram, likeness(gram, [target])[1]),
+        ("unit_goal", lambda x: unit_goal(x, 2)[0], a, unit_goal(a, 2)[1]),
+        ("unit_goal, least", lambda x: unit_goal(x, 2, -1)[0], a, unit_goal(a, 2, -1)[1]),
+        ("channel_goal", lambda x: channel_goal(x, 2)[0], a, channel_goal(a, 2)[1]),
+        ("channel_goal, least", lambda x: channel_goal(x, 2, -1)[0], a, channel_goal(a, 2, -1)[1]),
     ]:  # fmt: skip
         function = _smooth(loss)
         names = [(gram, "gram"), (image, "image"), (scores, "scores"), (a, "a")]

@@ -15,11 +15,14 @@ a layer of block 4 here, such as relu4_3.) Read, in this order:
 - `deconvnet`: which pixels make a unit fire, by a walk back under one of three rules, g·1[x>0],
   max(g, 0) or max(g, 0)·1[x>0];
 - `occlusion`: the same, measured: |a − a_covered|;
+- `maximise`: a picture made for a unit, x ← x + a step along ∂a_ijk/∂x; with `goals`, what it is
+  made for, and `sampling`, a look at it through B, and back through Bᵀ;
 - `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′).
 """
 
 from scratchnet.units.correlation import gram_matrix, pair_strength
 from scratchnet.units.deconvnet import explain, explain_patch
+from scratchnet.units.maximise import maximise
 from scratchnet.units.occlusion import occlusion_map
 from scratchnet.units.receptive_field import ReceptiveField, receptive_field
 from scratchnet.units.strongest import Strongest, strongest_positions
@@ -30,6 +33,7 @@ __all__ = [
     "explain",
     "explain_patch",
     "gram_matrix",
+    "maximise",
     "occlusion_map",
     "pair_strength",
     "receptive_field",

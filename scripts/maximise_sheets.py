@@ -1,0 +1,112 @@
+"""What maximise.py draws, one picture after the other, and the sheet it puts them on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from scratchnet import Network, load_image
+from scratchnet.files.images import resize_image
+from scratchnet.pages.figures import Panel, own_scale_panels, sheet, text_lines
+from scratchnet.units.maximise import BORDER, Recipe, maximise, texture
+
+SIDE, GAP, LABEL = 200, 12, 20  # px: of a picture on the sheet, between two, of the text under it
+DESCENT = Recipe().optimizer
+
+
+@dataclass
+class Drawing:
+    """A picture that is to be made.
+
+    Attributes
+    ----------
+    title, label : str
+        Of its part of the sheet, and its own.
+    network : Network
+    layer : str
+    channel : int
+    unlike : list of int
+        The numbers of the drawings before it that it shall be unlike.
+    options : dict
+        Of `maximise`.
+    image : ndarray or None
+        The picture, as far as it is made.
+    """
+
+    title: str
+    label: str
+    network: Network
+    layer: str
+    channel: int
+    options: dict
+    unlike: list[int] = field(default_factory=list)
+    image: np.ndarray | None = None
+
+    def make(self, others: list["Drawing"], progress: Callable) -> None:
+        """Make the picture; ``progress`` is called after each step."""
+
+        def callback(step):
+            self.image = step.image
+            progress(step)
+
+        textures = [texture(self.network, other.image, self.layer) for other in others]
+        self.image = maximise(
+            self.network, self.layer, self.channel, others=textures, callback=callback,
+            **self.options,
+        )  # fmt: skip
+
+    def value(self) -> float:
+        """Return what the strongest unit of the channel reached; of the least, the weakest."""
+        a = self.network.forward(self.image, [self.layer])[0][self.layer][:, :, self.channel]
+        return float(a.min() if self.options.get("least") else a.max())
+
+
+def start_picture(path: Path, size: int) -> np.ndarray:
+    """Return a picture's middle square, with the border that `maximise` wants around ``size``."""
+    image = load_image(path)
+    side = min(image.shape[:2])
+    top, left = ((n - side) // 2 for n in image.shape[:2])
+    return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
+
+
+# The recipe without one of its parts; in the last two, all are there.
+PARTS = {
+    "the whole recipe": Recipe(),
+    "no random looks": Recipe(shift=0, scale=0, turn=0),
+    "no total variation": Recipe(tv=0),
+    "colours by themselves": Recipe(colours=((1, 0, 0), (0, 1, 0), (0, 0, 1))),
+    "all frequencies alike": Recipe(optimizer=replace(DESCENT, smoothing=0.0)),
+    "after the ReLU": Recipe(),
+    "random weights": Recipe(),
+}
+
+
+def part_drawings(drawing: Drawing, control: Network) -> Iterator[Drawing]:
+    """Yield a drawing once with the whole recipe, and then without each of its parts."""
+    title = f"{drawing.layer}, channel {drawing.channel}"
+    for part, recipe in PARTS.items():
+        layer = drawing.layer.replace("conv", "relu") if part == "after the ReLU" else drawing.layer
+        network = control if part == "random weights" else drawing.network
+        options = {**drawing.options, "recipe": recipe}
+        yield replace(
+            drawing, title=title, label=part, layer=layer, network=network, options=options
+        )
+
+
+def labelled(drawing: Drawing) -> np.ndarray:
+    """Return a picture with its label and its value below it."""
+    picture = resize_image(drawing.image, (SIDE, SIDE))
+    text = text_lines([drawing.label, f"{drawing.value():,.0f}"], LABEL)[:, :SIDE]
+    text = np.pad(text, ((4, 0), (0, SIDE - text.shape[1]), (0, 0)), constant_values=255)
+    return np.concatenate([picture, text])
+
+
+def figure(drawings: list[Drawing], columns: int, caption: str) -> np.ndarray:
+    """Lay drawings out under their titles; returns an ndarray (H, W, 3)."""
+    titles = list(dict.fromkeys(drawing.title for drawing in drawings))
+    panels = []
+    for title in titles:
+        cells = [labelled(drawing) for drawing in drawings if drawing.title == title]
+        panels.append(Panel(title, [], sheet(cells, columns, GAP)))
+    return own_scale_panels(panels, caption)
