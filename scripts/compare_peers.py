@@ -50,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--pairs", type=pair, nargs="+", default=[pair(text) for text in PAIRS], metavar="C/S",
         help="pictures in scripts/images, as dog/mosaic")
     add("--image-size", type=positive, default=384, metavar="PX", help="long side of the results")
-    add("--evaluations", type=positive, default=500, metavar="N", help="of J, by PyTorch")
+    add("--evaluations", type=positive, default=300, metavar="N", help="of J, by PyTorch")
     add("--output", type=expanded, metavar="FILE",
         help=f"where to save, .jpg or .png; None: {OUTPUT}, with a number if that is there")
     add("--overwrite", action="store_true", help="replace a file that is there")
