@@ -45,7 +45,8 @@ from scratchnet.units.scan.patches import TopPatches
 CAPTION = (
     "Each unit's strongest patches, one pixel of a picture a pixel of the figure. A patch is the "
     "unit's theoretical receptive field: no pixel outside it has any influence. Brown: outside the "
-    "picture, where the network sees its mean colour. Light grey: no further patch."
+    "picture, where each layer sees zeros: for the first one that is this mean colour, for deeper "
+    "ones nothing that a picture could show. Light grey: no further patch."
 )
 
 

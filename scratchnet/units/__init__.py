@@ -14,12 +14,15 @@ a layer of block 4 here, such as relu4_3.) Read, in this order:
   `scan`, the same for a folder of any size, by any number of workers;
 - `deconvnet`: which pixels make a unit fire, by a walk back under one of three rules, g·1[x>0],
   max(g, 0) or max(g, 0)·1[x>0];
+- `attribution`: the same, asked at many pictures: the mean of gradients under noise, and
+  (x − x′) · ∫ ∂a/∂x dt on the way from x′ to x;
 - `occlusion`: the same, measured: |a − a_covered|;
 - `maximise`: a picture made for a unit, x ← x + a step along ∂a_ijk/∂x; with `goals`, what it is
   made for, and `sampling`, a look at it through B, and back through Bᵀ;
 - `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′).
 """
 
+from scratchnet.units.attribution import integrated_gradients, smoothgrad
 from scratchnet.units.correlation import gram_matrix, pair_strength
 from scratchnet.units.deconvnet import explain, explain_patch
 from scratchnet.units.maximise import maximise
@@ -33,9 +36,11 @@ __all__ = [
     "explain",
     "explain_patch",
     "gram_matrix",
+    "integrated_gradients",
     "maximise",
     "occlusion_map",
     "pair_strength",
     "receptive_field",
+    "smoothgrad",
     "strongest_positions",
 ]

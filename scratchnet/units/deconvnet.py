@@ -41,6 +41,8 @@ on sees no pixel that the unit does not see. So the crop has all that it sees, e
 outside the picture too, and there the whole picture's maps are padded with the same zeros.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from scratchnet.network.convolution import Convolution
@@ -169,10 +171,23 @@ def explain_patch(
 
     It is 0 where the field leaves the picture. Parameters and errors are those of `explain`.
     """
+    return in_field(explain, network, image, layer, position, channel, rule=rule)
+
+
+def in_field(
+    method: Callable[..., np.ndarray],
+    network: Network,
+    image: np.ndarray,
+    layer: str,
+    position: tuple[int, int],
+    channel: int,
+    **options,
+) -> np.ndarray:
+    """Return what `explain`, or another such function, says in the unit's field, (r, r, 3)."""
     check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
     (top, left, bottom, right), place = aligned_box(field, position, image.shape[:2])
-    g = explain(network, image[top:bottom, left:right], layer, place, channel, rule)
+    g = method(network, image[top:bottom, left:right], layer, place, channel, **options)
     field_top, field_left, _, _ = field.box(*position)
     # The crop may begin before the field, and begins after it where the field leaves the picture.
     g = g[max(field_top - top, 0) :, max(field_left - left, 0) :]
