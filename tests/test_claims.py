@@ -214,8 +214,6 @@ def test_several_style_layers_beat_one(small):
     far = {row["layers"]: row["mean style distance"] for row in rows}
     assert far["relu1_1 … relu5_1"] < min(far[layer] for layer in LAYERS)
     assert far["the painting"] == 0
-    grain = {row["layers"]: row["grain, px"] for row in rows}
-    assert grain["relu1_1"] < grain["relu1_1 … relu3_1"]
 
 
 def test_weights_trade_content_for_style(small, monkeypatch):
