@@ -245,8 +245,9 @@ def test_the_size_that_is_named_runs_to_the_end(megabytes, threads, tmp_path):
     limit = megabytes * MB
     fits = named_size(limit, tmp_path, *flags)
     print(f"{megabytes} MB, {threads} threads: {fits} px")
-    # How much is mapped differs a little from process to process.
-    assert transfer_within(limit, tmp_path, *flags, "--image-size", fits + fits // 8)[0] == 2
+    # How much is mapped differs from process to process by as much as small sizes differ in.
+    larger = fits + max(fits // 8, 32)
+    assert transfer_within(limit, tmp_path, *flags, "--image-size", larger)[0] == 2
 
 
 def test_transfer_refuses_what_does_not_fit_and_names_what_does(run, monkeypatch):
