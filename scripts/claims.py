@@ -17,6 +17,7 @@ from tqdm import tqdm
 from scratchnet import VGG, Content, Style, Term, TotalVariation, load_image, style_transfer
 from scratchnet.files.images import fit, resize_image
 from scratchnet.network.network import Network
+from scratchnet.style.colors import LUMINANCE
 from scratchnet.style.course import TransferResult
 from scratchnet.style.layers import STYLE_LAYERS
 from scratchnet.style.terms import style_target
@@ -26,7 +27,7 @@ PHOTO, PAINTING = "leuven_street", "starry_night"
 CONTENT_AT = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 STYLE_AT = tuple(STYLE_LAYERS)
 LITTLE_TV = TotalVariation(1e-6)  # beside terms that are relative, and so at most about 1
-LIGHTNESS = np.array([0.299, 0.587, 0.114])
+LIGHTNESS = np.array(LUMINANCE)
 
 Row = dict[str, str | float]
 

@@ -7,7 +7,7 @@ was taken.
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,6 +45,18 @@ def whole(text: str) -> int:
     if (number := int(text)) < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return number
+
+
+def in_one_line(
+    name: str, run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace
+) -> int:
+    """Run a script, and turn what a user can mend into one line; return the exit code, 0 or 2."""
+    try:
+        run(arguments)
+    except (OSError, ValueError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def leave(code: int, interrupts: Interrupts) -> NoReturn:

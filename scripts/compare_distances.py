@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, positive
+from command_line import Parser, in_one_line, positive
 from places import checked_place
 
 from scratchnet import (
@@ -141,13 +141,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse_arguments()
-    try:
-        run(arguments)
-    except (OSError, ValueError) as error:
-        print(f"compare_distances: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return in_one_line("compare_distances", run, parse_arguments())
 
 
 if __name__ == "__main__":

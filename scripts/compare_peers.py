@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from command_line import Parser, positive
+from command_line import Parser, in_one_line, positive
 from compare_distances import below_each_other, one_row, pair
 from places import checked_place
 
@@ -83,6 +83,8 @@ def by_pytorch(content: np.ndarray, style: np.ndarray, evaluations: int, seed: i
 
 def run(arguments: argparse.Namespace) -> None:
     """Paint, print and save."""
+    import pytorch_peer  # noqa: F401 (if it is missing, that is said before the work)
+
     files = [path for paths in arguments.pairs for path in paths]
     inputs = {f"--pairs {path.stem}": path for path in files}
     output = checked_place(
@@ -114,16 +116,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse_arguments()
     try:
-        run(arguments)
+        return in_one_line("compare_peers", run, parse_arguments())
     except ImportError as error:
         print(f"compare_peers: {error}; install: pip install '.[bench]'", file=sys.stderr)
         return 2
-    except (OSError, ValueError) as error:
-        print(f"compare_peers: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import Parser, positive, whole
+from command_line import Parser, in_one_line, positive, whole
 from places import FIGURES, checked_place
 from term_gradients import by_term_and_layer, cosine, panel, rms
 
@@ -163,13 +163,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse_arguments()
-    try:
-        run(arguments)
-    except (OSError, ValueError) as error:
-        print(f"show_gradient: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return in_one_line("show_gradient", run, parse_arguments())
 
 
 if __name__ == "__main__":

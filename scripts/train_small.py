@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import Parser, positive
+from command_line import Parser, in_one_line, positive
 from places import FIGURES, checked_place
 
 from scratchnet import Network, load_image
@@ -219,13 +219,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse_arguments()
-    try:
-        run(arguments)
-    except (OSError, ValueError) as error:
-        print(f"train_small: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return in_one_line("train_small", run, parse_arguments())
 
 
 if __name__ == "__main__":
