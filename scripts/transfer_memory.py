@@ -13,7 +13,6 @@ from command_line import available_addresses, available_memory, memory_in_use, p
 from transfer_extras import extra_memory
 
 from scratchnet import LBFGS, FastNetwork
-from scratchnet.fast.fastest import FastConvolution
 from scratchnet.fast.prediction import Memory, passes_memory, peak_of
 from scratchnet.files.images import fit
 from scratchnet.style.layers import Size, content_layers_at
@@ -103,23 +102,11 @@ def added_memory(
 def one_after_the_other(
     network: FastNetwork, passes: list[tuple[Size, list[str], bool]]
 ) -> Iterator[Memory]:
-    """Yield what passes take: size, layers, back?
-
-    A kernel that was transformed for one size is let go of when a pass over another comes to its
-    layer. So for a while there are some for either.
-    """
+    """Yield what passes take: size, layers, back?"""
     kernels: dict[str, int] = {}
-    for size, names, back in passes:
-        height, width = (max(side, SMALLEST) for side in size)
-        memory = passes_memory(network, height, width, names, back=back)
-        shapes, x, own, most = network.output_shapes(height, width), (height, width, 3), 0, 0
-        for layer in network.layers[: network.depth(names)]:
-            if isinstance(layer, FastConvolution):
-                kernels[layer.name] = layer.memory(x).kept * network.dtype.itemsize
-                own += kernels[layer.name]
-                most = max(most, sum(kernels.values()))
-            x = shapes[layer.name]
-        yield memory._replace(kept=memory.kept - own + most)
+    for (height, width), names, back in passes:
+        sides = max(height, SMALLEST), max(width, SMALLEST)
+        yield from passes_memory(network, *sides, names, back=back, kernels=kernels)
 
 
 def contents(network: FastNetwork, size: Size, arguments) -> int:

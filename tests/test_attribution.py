@@ -68,7 +68,9 @@ def dog():
     return resize_image(load_image(IMAGES / "dog.jpg"), (96, 96))
 
 
-@pytest.mark.parametrize("layer", ["relu2_2", "relu3_3", "relu4_3"])
+@pytest.mark.parametrize(
+    "layer", ["relu2_2", "relu3_3", pytest.param("relu4_3", marks=pytest.mark.slow)]
+)
 def test_integrated_gradients_add_up_to_what_there_is_to_explain(layer, dog):
     """The axiom of completeness, within 1 %, in VGG-16."""
     network = VGG.load(threads=1)

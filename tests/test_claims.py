@@ -44,6 +44,9 @@ TABLES = {  # name: columns, number of rows with 2 steps at 32 px
 }  # fmt: skip
 
 
+MANY = {"style", "weights", "starts", "pooling"}  # transfers
+
+
 def table(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -61,7 +64,9 @@ def test_every_figure_is_in_this_file():
     assert list(load_script("figures").FIGURES) == list(TABLES)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in MANY else ()) for name in TABLES]
+)
 def test_every_name_draws_a_figure_with_its_numbers_beside_it(name, run, tmp_path, monkeypatch):
     monkeypatch.setattr(claims_descent, "best_learning_rate", lambda *_: 0.1)  # 100 evaluations
     code, out, error = run("figures", name, "--size", 32, "--iterations", 2)
@@ -195,6 +200,7 @@ def test_a_sheet_keeps_one_scale(tmp_path):
 # ------------------------------------------------------------------- the claims hold
 
 
+@pytest.mark.slow
 def test_deeper_keeps_less(small, monkeypatch):
     monkeypatch.setattr(claims_layers, "CONTENT_AT", ("relu1_2", "relu3_2", "relu5_2"))
     _, rows = claims_layers.content(small)
@@ -216,6 +222,7 @@ def test_several_style_layers_beat_one(small):
     assert far["the painting"] == 0
 
 
+@pytest.mark.slow
 def test_weights_trade_content_for_style(small, monkeypatch):
     monkeypatch.setattr(claims_layers, "STYLE_WEIGHTS", (1e-5, 1e-4, 1e-3))
     monkeypatch.setattr(claims_layers, "CONTENT_THREE", ("relu3_2",))

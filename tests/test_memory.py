@@ -73,10 +73,19 @@ def test_maps_and_work_are_used_again_and_what_is_kept_is_replaced():
 
 def test_a_thread_takes_memory_and_a_pass_back_more_than_one_forward():
     layers = ["relu1_1", "relu4_2"]
-    one, two = (passes_memory(VGG.load(threads=n), 256, 256, layers) for n in (1, 2))
+    *forward, one = passes_memory(VGG.load(threads=1), 256, 256, layers)
+    *_, two = passes_memory(VGG.load(threads=2), 256, 256, layers)
     assert two.work > one.work and two.kept == one.kept and two.maps == one.maps
-    forward = passes_memory(VGG.load(threads=1), 256, 256, layers, back=False)
-    assert forward.maps < one.maps and forward.kept == one.kept
+    assert max(moment.maps for moment in forward) < one.maps and forward[-1].kept == one.kept
+    assert forward == list(passes_memory(VGG.load(threads=1), 256, 256, layers, back=False))
+
+
+def test_a_kernel_of_another_size_is_held_until_a_pass_comes_to_its_layer():
+    network, layers, kernels = VGG.load(threads=1), ["relu4_2"], {}
+    list(passes_memory(network, 128, 128, layers, back=False, kernels=kernels))
+    first, *_, last = passes_memory(network, 512, 512, layers, back=False, kernels=kernels)
+    alone = list(passes_memory(network, 512, 512, layers, back=False))
+    assert first.kept > alone[0].kept + 50 * MB and last == alone[-1]
 
 
 # ---------------------------------------------------------------- whole transfers

@@ -117,7 +117,7 @@ def long_scan(tmp_path):
     """Return a function that starts a scan and waits for its middle, and one that finishes it."""
     (tmp_path / "mine").mkdir()
     cat = (IMAGES / "cat.jpg").read_bytes()
-    for n in range(400):  # what follows the picture's end makes each file another one
+    for n in range(200):  # what follows the picture's end makes each file another one
         (tmp_path / "mine" / f"{n:03}.jpg").write_bytes(cat + b"%d" % n)
     command = [
         sys.executable, str(ROOT / "scripts" / "top_patches.py"), "--images", "mine",
@@ -129,7 +129,7 @@ def long_scan(tmp_path):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, start_new_session=True, **pipes, **options)
         seen = ""
-        while not re.search(r"[1-9]\d*/400", seen):
+        while not re.search(r"[1-9]\d*/200", seen):
             more = process.stderr.read(20)
             assert more, seen
             seen += more
@@ -141,7 +141,14 @@ def long_scan(tmp_path):
     return start, finish
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-C twice", "SIGTERM"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("Ctrl-C", marks=pytest.mark.slow),
+        "Ctrl-C twice",
+        pytest.param("SIGTERM", marks=pytest.mark.slow),
+    ],
+)
 def test_what_was_found_is_kept_and_the_same_command_goes_on(long_scan, tmp_path, how):
     start, finish = long_scan
     process = start()
@@ -157,9 +164,9 @@ def test_what_was_found_is_kept_and_the_same_command_goes_on(long_scan, tmp_path
     assert "interrupted; the same command goes on where it was" in error
     assert "Traceback" not in error and not (tmp_path / "p.h5").exists()
     done = TopPatches.load(tmp_path / "p.h5.partial").scanned.sum()
-    assert 0 < done < 400
+    assert 0 < done < 200
     again = finish()
-    assert f"{done}/400" in again.stderr and "from 400 pictures" in again.stdout
+    assert f"{done}/200" in again.stderr and "from 200 pictures" in again.stdout
     assert not (tmp_path / "p.h5.partial").exists()
 
 

@@ -10,13 +10,14 @@ the way back. At a stage with input x and output y there are ::
 and the activations that J looks at below. Each thread has work arrays of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import NamedTuple
 
 from scratchnet.fast.fastest import FastConvolution
 from scratchnet.fast.memory import PAGE
 from scratchnet.fast.network import FastNetwork, runs
+from scratchnet.fast.pooling import FastMaxPool
 from scratchnet.fast.strips import Room
 from scratchnet.network.network import name_list
 
@@ -27,10 +28,10 @@ THREAD = 7_000_000  # bytes: what BLAS and the system take for a thread
 
 
 class Memory(NamedTuple):
-    """What the passes over a picture take, in bytes.
+    """What a pass takes at a moment, in bytes.
 
-    ``maps`` and ``work`` are used again for the next picture, of whatever size; ``kept``,
-    transformed kernels and caches, is replaced.
+    ``maps`` and ``work`` are used again from then on, for the next picture, of whatever size, too;
+    ``kept``, transformed kernels and caches, is replaced.
     """
 
     kept: int
@@ -39,42 +40,61 @@ class Memory(NamedTuple):
 
 
 def passes_memory(
-    network: FastNetwork, height: int, width: int, layers: Iterable[str], *, back: bool = True
-) -> Memory:
-    """Predict what the passes that make J and ∂J/∂G take, or without ``back`` the first of them.
+    network: FastNetwork,
+    height: int,
+    width: int,
+    layers: Iterable[str],
+    *,
+    back: bool = True,
+    kernels: dict[str, int] | None = None,
+) -> Iterator[Memory]:
+    """Predict what the passes that make J and ∂J/∂G take: at each stage, and on the way back.
 
-    Parameters are those of `predicted_memory`.
+    Parameters
+    ----------
+    network, height, width, layers
+        Those of `predicted_memory`.
+    back : bool
+        Whether there is a way back.
+    kernels : dict, optional
+        Layer name → bytes of its transformed kernel, from passes before. A kernel transformed for
+        another size is let go of when a pass comes to its layer, and this is brought up to date.
     """
     layers, threads = set(name_list(layers)), network.workspace.threads
+    kernels, itemsize = {} if kernels is None else kernels, network.dtype.itemsize
     shapes = network.output_shapes(height, width)
     looked_at = {name: prod(shape) for name, shape in shapes.items() if name in layers}
-    caches = below = maps = 0
-    x, x_kept, rooms = (height, width, 3), False, [Room()]
+    caches = below = on_the_way_back = kernel = strip = 0
+
+    def memory(maps: int) -> Memory:
+        work = (kernel + threads * strip) * itemsize + threads * THREAD
+        return Memory(sum(kernels.values()) + caches, maps * itemsize + PAGES, work)
+
+    x, x_kept = (height, width, 3), False
     for run in runs(network.layers[: network.depth(layers)], layers):
-        y = shapes[run[-1].name]
+        y, room = shapes[run[-1].name], Room()
         if isinstance(run[0], FastConvolution):
-            rooms.append(run[0].memory(x))
+            room = run[0].memory(x)
+            kernels[run[0].name] = room.kept * itemsize
             caches += prod(shapes[run[0].name]) // 8
-        caches += prod(y) if len(run) == 3 else 0
-        a = sum(looked_at.get(layer.name, 0) for layer in run)
-        if back:  # a + dy + g, then dy + g + dx
-            at_once = prod(y) + a + max(a, prod(x) + rooms[-1].map)
-        else:  # x + a + y, where x or y may be an a
-            at_once = a + rooms[-1].map
-            at_once += 0 if x_kept else prod(x)
-            at_once += 0 if run[-1].name in layers else prod(y)
-        maps, below = max(maps, below + at_once), below + a
-        x, x_kept = y, run[-1].name in layers
-    itemsize = network.dtype.itemsize
-    kept = sum(room.kept for room in rooms) * itemsize + caches
-    work = max(room.kernel for room in rooms) + threads * max(room.strip for room in rooms)
-    return Memory(kept, maps * itemsize + PAGES, work * itemsize + threads * THREAD)
+        caches += prod(y) if isinstance(run[-1], FastMaxPool) else 0
+        kernel, strip = max(kernel, room.kernel), max(strip, room.strip)
+        a, y_kept = sum(looked_at.get(layer.name, 0) for layer in run), run[-1].name in layers
+        # x + a + y, where x or y may be an a
+        forward = (0 if x_kept else prod(x)) + room.map + a + (0 if y_kept else prod(y))
+        yield memory(below + forward)
+        # a + dy + g, then dy + g + dx
+        backward = prod(y) + a + max(a, prod(x) + room.map)
+        on_the_way_back, below = max(on_the_way_back, below + backward), below + a
+        x, x_kept = y, y_kept
+    if back:
+        yield memory(on_the_way_back)
 
 
-def peak_of(pictures: Iterable[Memory]) -> int:
+def peak_of(moments: Iterable[Memory]) -> int:
     """Return the peak in bytes of passes over one picture after the other, in that order."""
     maps = work = peak = 0
-    for memory in pictures:
+    for memory in moments:
         maps, work = max(maps, memory.maps), max(work, memory.work)
         peak = max(peak, memory.kept + maps + work)
     return peak
@@ -101,5 +121,5 @@ def predicted_memory(network: FastNetwork, height: int, width: int, layers: Iter
     convolutions = [layer for layer in network.layers if isinstance(layer, FastConvolution)]
     held = sum(layer.kernel.size + layer.bias.size for layer in convolutions)
     held += PICTURES * 3 * height * width
-    passes = passes_memory(network, height, width, layers)
-    return LIBRARIES + held * network.dtype.itemsize + sum(passes)
+    peak = peak_of(passes_memory(network, height, width, layers))
+    return LIBRARIES + held * network.dtype.itemsize + peak
