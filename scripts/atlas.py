@@ -19,7 +19,15 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser, leave, positive
 from places import checked_place, save_and_say
-from scanning import Pictures, add_scan_flags, read_files, reported, run_scan, tqdm
+from scanning import (
+    Pictures,
+    add_scan_flags,
+    patches_of,
+    read_files,
+    reported,
+    run_scan,
+    tqdm,
+)
 
 from scratchnet import VGG
 from scratchnet.files.names import expanded
@@ -50,8 +58,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--units-per-layer", type=positive, default=64, metavar="N", help="at most")
     add("--title", default="An atlas of units", metavar="TEXT", help="of the page")
-    add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
-    return parser.parse_args()
+    add_scan_flags(parser)
+    arguments = parser.parse_args()
+    arguments.patches = patches_of(arguments)
+    return arguments
 
 
 class Sources:

@@ -25,7 +25,15 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser, leave, positive
 from places import checked_place, outputs_beside, save_and_say, save_text
-from scanning import IMAGES, Pictures, add_scan_flags, read_files, reported, run_scan
+from scanning import (
+    IMAGES,
+    Pictures,
+    add_scan_flags,
+    patches_of,
+    read_files,
+    reported,
+    run_scan,
+)
 
 from scratchnet import VGG, gram_matrix, save_image, style_target
 from scratchnet.files.images import resize_image
@@ -98,14 +106,14 @@ def parse_arguments() -> argparse.Namespace:
         help="only draw what shuffling all positions does to the Gram matrix; needs no scan")
     add("--output", type=expanded, metavar="FILE",
         help="the tables; figures go beside them; None: outputs/CONTENT_STYLE_LAYER.md")
-    add_scan_flags(parser, "--patches", "outputs/top_patches_LAYER.h5", without=("layers",))
+    add_scan_flags(parser, "top_patches_LAYER", without=("layers",))
     # fmt: on
     arguments = parser.parse_args()
     if not arguments.layer.startswith("relu"):
         parser.error(f"--layer {arguments.layer}: wanted a ReLU, after which nothing is negative")
     layer = arguments.layer
     arguments.layers = (layer,)
-    arguments.patches = arguments.patches.with_name(arguments.patches.name.replace("LAYER", layer))
+    arguments.patches = patches_of(arguments, f"top_patches_{layer}")
     return arguments
 
 

@@ -83,7 +83,7 @@ class Example(NamedTuple):
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_scan_flags(parser, "--patches", "outputs/top_patches.h5")
+    add_scan_flags(parser)
     parser.add_argument("--occluded", type=positive, default=5, metavar="N",
                         help="units of a layer whose effective field is measured")  # fmt: skip
     return parse_with_units(parser)

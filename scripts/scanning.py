@@ -12,15 +12,16 @@ import numpy as np
 from command_line import positive
 from draw_styles import STYLES
 from interrupts import Interrupts
-from places import check_ending, check_output, make_outputs, outputs_beside
+from places import check_ending, check_output, default_stem, make_outputs, outputs_beside
 from scan_workers import TLS, affordable_workers, tls_files, workers
 
 from scratchnet.files.images import MAX_PIXELS, find_pictures
-from scratchnet.files.names import expanded
+from scratchnet.files.names import expanded, printable
 from scratchnet.units.choice import CHOICES, chosen_channels
 from scratchnet.units.scan.patches import Patch, TopPatches, load_settings
-from scratchnet.units.scan.run import ScanProgress, saved_scan, scan
+from scratchnet.units.scan.run import saved_scan, scan
 from scratchnet.units.scan.settings import ScanSettings
+from scratchnet.units.scan.work import ScanProgress
 from scratchnet.units.scan.worker import load_network
 from scratchnet.units.strongest import crop
 
@@ -76,12 +77,12 @@ SETTINGS = {
 
 
 def add_scan_flags(
-    parser: argparse.ArgumentParser, flag: str, default: str | None, *, without: tuple = ()
+    parser: argparse.ArgumentParser, default: str = "top_patches", *, without: tuple = ()
 ) -> None:
     """Add the flags of a scan to a command line.
 
-    ``flag`` and its default name the file of patches; ``without`` names settings that have no flag
-    here.
+    ``default`` is the name of the file of patches in outputs/, without its ending; ``without``
+    names settings that have no flag here.
     """
     # fmt: off
     add = parser.add_argument
@@ -106,14 +107,22 @@ def add_scan_flags(
     add("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N",
         help="larger picture files are skipped")
     add("--strict", action="store_true", help="stop at a picture that can't be read")
-    add(flag, dest="patches", type=expanded, default=default, metavar="FILE",
-        help="the file of patches (HDF5): read if it is there, and otherwise made")
+    add("--patches", type=expanded, metavar="FILE",
+        help="the file of patches (HDF5): made if it is not there; pictures and layers that it "
+        f"lacks are added; None: outputs/{default}.h5, or {default}_FOLDER.h5 of other --images")
     add("--choose", choices=CHOICES, default=CHOICES[0],
         help="which units to show. varied: strong ones, not at borders, each of something else; "
         "strength: the strongest")
     add("--overwrite", action="store_true",
         help="replace figures that are there; otherwise new ones get a number")
     # fmt: on
+
+
+def patches_of(arguments: argparse.Namespace, default: str = "top_patches") -> Path:
+    """Return the file of patches that was given, or the default: named after the pictures."""
+    if arguments.images.resolve() != SCRIPTS:
+        default = default_stem(default, arguments.images.resolve().name)
+    return arguments.patches or Path("outputs", f"{default}.h5")
 
 
 def settings_of(arguments: argparse.Namespace) -> ScanSettings:
@@ -153,6 +162,7 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     for layer, channels in getattr(arguments, "units", []):
         units[layer] = list(dict.fromkeys([*units.get(layer, []), *channels]))
     arguments.units = units
+    arguments.patches = patches_of(arguments)
     return arguments
 
 
@@ -162,6 +172,7 @@ def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, li
         layer: arguments.units.get(layer)
         or chosen_channels(top, layer, UNITS_PER_LAYER, arguments.choose)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
+        if layer in getattr(arguments, "layers", top.fields)
     }
 
 
@@ -198,12 +209,13 @@ class Bar:
     """The callback of a scan: a bar with pictures a second and the time left."""
 
     def __init__(self, interrupts: Interrupts):
-        self.bar, self.interrupts = None, interrupts
+        self.bar, self.layers, self.interrupts = None, (), interrupts
 
     def __call__(self, progress: ScanProgress) -> None:
         """Show how far the scan is, and what was skipped; raise what got lost on its way."""
         self.interrupts.begin()
-        if self.bar is None:
+        if self.layers != progress.layers:
+            self.layers = progress.layers
             self.bar = tqdm(total=progress.total, initial=progress.done, unit="picture")
         self.bar.update(progress.done - self.bar.n)
         for reason in progress.skipped:
@@ -233,9 +245,26 @@ def check_patches(arguments: argparse.Namespace) -> None:
 
 
 def figure_places(arguments: argparse.Namespace, *ends: str) -> list[Path]:
-    """Return where figures go, beside the file of patches: numbered if one of them is there."""
+    """Return where figures go, beside the file of patches: numbered if one of them is there.
+
+    Those of units that were asked for have these in their names.
+    """
     check_patches(arguments)
-    return outputs_beside(arguments.patches, ends, read_files(arguments), arguments.overwrite)
+    units = ["-".join([layer, *map(str, channels)]) for layer, channels in arguments.units.items()]
+    patches = arguments.patches
+    place = patches.with_stem(default_stem(patches.stem, *units)) if units else patches
+    return outputs_beside(place, ends, read_files(arguments), arguments.overwrite)
+
+
+def check_folder(arguments: argparse.Namespace, found: list[str]) -> None:
+    """Raise ValueError unless the pictures of a scan that is there are among those found."""
+    saved = saved_scan(arguments.patches)
+    gone = [name for name in TopPatches.load(saved).names if name not in found] if saved else []
+    if gone:
+        raise ValueError(
+            f"{saved}: holds {len(gone)} pictures that are not in {arguments.images} "
+            f"({printable(gone[0])}): give their folder as --images, or another --patches"
+        )
 
 
 def run_scan(arguments: argparse.Namespace, interrupts: Interrupts) -> TopPatches:
@@ -243,6 +272,7 @@ def run_scan(arguments: argparse.Namespace, interrupts: Interrupts) -> TopPatche
     check_patches(arguments)
     found = pictures_in(arguments.images, arguments.strict)
     settings = settings_of(arguments)
+    check_folder(arguments, found)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     check_units(getattr(arguments, "units", {}), settings, weights)
     with workers(arguments) as (executor, count):

@@ -1,7 +1,7 @@
 """Find the image patches that excite each channel of a network most, and draw them.
 
 Without arguments: the photographs that come with scratchnet, layers 1 to 5. Saves the patches
-(--output, an HDF5 file), the figure of nine units a layer with their nine patches (….png), and
+(--patches, an HDF5 file), the figure of nine units a layer with their nine patches (….png), and
 what one unit of each layer sees of a picture (…_fields.png). A scan that was stopped goes on
 where it was when the same command is given again; a finished one is only drawn anew, into figures
 with a number where there are some already.
@@ -53,7 +53,7 @@ CAPTION = (
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_scan_flags(parser, "--output", "outputs/top_patches.h5")
+    add_scan_flags(parser)
     return parse_with_units(parser)
 
 
@@ -94,7 +94,7 @@ def draw_fields(
     top: TopPatches, arguments: argparse.Namespace, pictures: Pictures, place: Path
 ) -> bool:
     """Draw what a unit of each layer sees, on the strongest patch of the deepest."""
-    layers = sorted(top.fields, key=lambda layer: -top.fields[layer].size)
+    layers = list(chosen_units(top, arguments))[::-1]
     strongest = strongest_channels(top, layers[0], 1)
     if not strongest:
         return True
@@ -108,7 +108,7 @@ def draw_fields(
 def summary(top: TopPatches) -> str:
     """Return a table of the layers: size of the field, channels, and how many never fire."""
     lines = ["layer     sees (theoretical receptive field)   a unit every   channels   never fire"]
-    for layer, field in top.fields.items():
+    for layer, field in sorted(top.fields.items(), key=lambda of: of[1].size):
         value = top.strongest[layer].value
         lines.append(
             f"{layer:<9} {f'{field.size}×{field.size} px':<36} {f'{field.jump} px':<14} "

@@ -47,7 +47,7 @@ def test_the_script_takes_a_scheduler(client, folder, tmp_path, run):
     address = client.scheduler_info()["address"]
     code, out, error = run(
         "top_patches", "--images", folder, "--size", 32, "--scheduler", address,
-        "--layers", "relu1_1,relu2_1", "--output", tmp_path / "p.h5",
+        "--layers", "relu1_1,relu2_1", "--patches", tmp_path / "p.h5",
     )  # fmt: skip
     assert code == 0, error
     assert "from 50 pictures" in out
@@ -88,7 +88,7 @@ def encrypted_cluster(certificate):
 def scan_flags(folder, cluster, certificate):
     flags = [part for pair in certificate.items() for part in pair]
     return [
-        "--images", folder, "--size", 32, "--layers", "relu1_1", "--output", "p.h5",
+        "--images", folder, "--size", 32, "--layers", "relu1_1", "--patches", "p.h5",
         "--scheduler", cluster.scheduler_address, *flags,
     ]  # fmt: skip
 

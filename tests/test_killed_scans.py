@@ -18,7 +18,7 @@ from scratchnet import save_image
 KILLS = int(os.environ.get("SCRATCHNET_KILLS", "3"))
 SEED = int(os.environ.get("SCRATCHNET_SEED", "0"))
 FLAGS = "--images mine --layers relu1_2,relu2_1 --size 32 --k 4 --workers 1".split()
-SCRIPTS = {"top_patches": "--output p.h5", "atlas": "--patches p.h5 --output a.html"}
+SCRIPTS = {"top_patches": "--patches p.h5", "atlas": "--patches p.h5 --output a.html"}
 
 
 def contents(folder):

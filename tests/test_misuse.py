@@ -101,7 +101,7 @@ def photos(tmp_path):
     return folder
 
 
-SMALL = ["--size", 32, "--layers", "relu1_1", "--workers", 1, "--output", "p.h5"]
+SMALL = ["--size", 32, "--layers", "relu1_1", "--workers", 1, "--patches", "p.h5"]
 
 
 def test_no_process_is_granted(run, photos, monkeypatch):

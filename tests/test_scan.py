@@ -18,7 +18,7 @@ from conftest import IMAGES, SMALL_SCAN
 from PIL import Image
 from test_units import listed
 
-import scratchnet.units.scan.run
+import scratchnet.units.scan.work
 from scratchnet import VGG, save_image
 from scratchnet.files.images import find_pictures
 from scratchnet.units.scan.patches import TopPatches
@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_was_found(folder, serial, tmp_path):
 
 def test_ctrl_c_between_two_lines_counts_nothing_twice(folder, serial, tmp_path, monkeypatch):
     """Interrupted when the patches are in, but their pictures not yet marked as looked at."""
-    apply, calls = scratchnet.units.scan.run._apply, []
+    apply, calls = scratchnet.units.scan.work._apply, []
 
     def interrupted(top, change):
         calls.append(change)
@@ -138,7 +138,7 @@ def test_ctrl_c_between_two_lines_counts_nothing_twice(folder, serial, tmp_path,
             raise KeyboardInterrupt
         apply(top, change)
 
-    monkeypatch.setattr("scratchnet.units.scan.run._apply", interrupted)
+    monkeypatch.setattr("scratchnet.units.scan.work._apply", interrupted)
     with pytest.raises(KeyboardInterrupt):
         scan(folder, find_pictures(folder), SETTINGS, tmp_path / "p.h5")
     assert TopPatches.load(tmp_path / "p.h5.partial").scanned.sum() == 12
@@ -147,7 +147,7 @@ def test_ctrl_c_between_two_lines_counts_nothing_twice(folder, serial, tmp_path,
 
 
 def test_progress_is_saved_on_the_way(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("scratchnet.units.scan.run.SAVE_EVERY", 0)
+    monkeypatch.setattr("scratchnet.units.scan.work.SAVE_EVERY", 0)
     counts = []
 
     def look(progress):

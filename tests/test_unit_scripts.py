@@ -36,7 +36,7 @@ def test_top_patches_saves_patches_and_both_figures(run, tmp_path):
     """Without arguments, that is, but for the size and the folder: five layers."""
     code, out, error = run("top_patches", *SMALL)
     assert code == 0, error
-    stem = "outputs/top_patches"
+    stem = "outputs/top_patches_images"
     assert files(tmp_path) == [f"{stem}.h5", f"{stem}.png", f"{stem}_fields.png"]
     assert "from 17 pictures" in out and "100%" in error
     assert re.search(r"relu5_3 +196×196 px +16 px +512 ", out)
@@ -47,20 +47,29 @@ def test_top_patches_saves_patches_and_both_figures(run, tmp_path):
 
 
 def test_top_patches_draws_the_units_asked_for(run, tmp_path):
-    flags = [*SMALL, "--layers", "relu1_1,relu2_1", "--k", 4, "--output", "p.h5"]
+    flags = [*SMALL, "--layers", "relu1_1,relu2_1", "--k", 4, "--patches", "p.h5"]
     assert run("top_patches", *flags, "--units", "relu2_1:3,5", "relu1_1:7")[0] == 0
-    before = load_image("p.png")
+    name = "p_relu2_1-3-5_relu1_1-7.png"  # of the file of patches and the units
+    before = load_image(name)
     stamp = (tmp_path / "p.h5").stat().st_mtime_ns
     # without the flags: the file has its settings
-    code, _, error = run("top_patches", *NO_SIZE, "--output", "p.h5", "--units", "relu2_1:3")
+    code, _, error = run("top_patches", *NO_SIZE, "--patches", "p.h5", "--units", "relu2_1:3")
     assert code == 0 and "17/17" in error
     assert (tmp_path / "p.h5").stat().st_mtime_ns == stamp  # drawn anew, not scanned anew
     # the old figures are kept, unless asked otherwise
-    assert load_image("p.png").shape == before.shape != load_image("p-2.png").shape
-    again = ["--output", "p.h5", "--units", "relu2_1:3", "--overwrite"]
+    again = ["--patches", "p.h5", "--units", "relu2_1:3"]
+    assert load_image(name).shape == before.shape != load_image("p_relu2_1-3.png").shape
     assert run("top_patches", *NO_SIZE, *again)[0] == 0
-    assert load_image("p.png").shape == load_image("p-2.png").shape
-    code, _, error = run("top_patches", *flags[2:], "--k", 5)
+    assert load_image("p_relu2_1-3-2.png").shape == load_image("p_relu2_1-3.png").shape
+    count = len(files(tmp_path))
+    assert run("top_patches", *NO_SIZE, *again, "--overwrite")[0] == 0
+    assert len(files(tmp_path)) == count
+    code, _, error = run("top_patches", *NO_SIZE[2:], *again)  # a forgotten --images
+    assert code == 2 and re.search(
+        r"p\.h5: holds 17 pictures that are not in .*scripts .*: give their folder as --images",
+        error,
+    )
+    code, _, error = run("top_patches", *flags, "--k", 5)
     assert code == 2 and "p.h5: holds another scan: its k is 4, not 5" in error
 
 
@@ -68,7 +77,7 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
     (tmp_path / "mine").mkdir()
     save_image(tmp_path / "mine" / "a.png", load_image(IMAGES / "cat.jpg"))
     (tmp_path / "mine" / "b.png").write_text("nothing")
-    flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--output", "p.h5"]
+    flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--patches", "p.h5"]
     code, _, error = run("top_patches", *flags, "--strict")
     assert code == 2 and "b.png: not a picture that can be read" in error
     code, out, error = run("top_patches", *flags)
@@ -90,11 +99,11 @@ def test_top_patches_says_what_it_skipped(run, tmp_path):
         (["--scales", "99"], "scales: got (99.0,), wanted numbers from 0.1 to 10"),
         (["--workers", "0"], "argument --workers: 0 is not a whole number"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
-        (["--output", "none/p.h5"], "none/p.h5: there is no folder none"),
-        (["--output", "text.h5"], "text.h5: not a file of patches"),
-        (["--output", "p.png"], "file of patches p.png: wanted a name that ends in .h5 or .hdf5"),
-        (["--output", "empty.h5"], "empty.h5: is a folder, wanted a file"),
-        (["--images", ".", "--output", "p.h5"], "p.h5: lies in the folder of pictures"),
+        (["--patches", "none/p.h5"], "none/p.h5: there is no folder none"),
+        (["--patches", "text.h5"], "text.h5: not a file of patches"),
+        (["--patches", "p.png"], "file of patches p.png: wanted a name that ends in .h5 or .hdf5"),
+        (["--patches", "empty.h5"], "empty.h5: is a folder, wanted a file"),
+        (["--images", ".", "--patches", "p.h5"], "p.h5: lies in the folder of pictures"),
         (["--size", "5000"], "size: got 5000 at scale 1.0, wanted at most 4000 px"),
         (["--k", "1000000000"], "k: got 1000000000, wanted at most 1000"),
         (["--units", "relu1_2"], "argument --units: 'relu1_2' is not like relu4_2:17,300"),
@@ -121,7 +130,7 @@ def long_scan(tmp_path):
         (tmp_path / "mine" / f"{n:03}.jpg").write_bytes(cat + b"%d" % n)
     command = [
         sys.executable, str(ROOT / "scripts" / "top_patches.py"), "--images", "mine",
-        "--size", "64", "--layers", "relu1_1", "--output", "p.h5", "--workers", "2",
+        "--size", "64", "--layers", "relu1_1", "--patches", "p.h5", "--workers", "2",
     ]  # fmt: skip
     options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True}
 
@@ -176,7 +185,7 @@ def test_a_request_to_end_that_got_lost_ends_the_scan_at_its_next_picture():
     interrupts = load_script("interrupts").Interrupts("top_patches")
     interrupts.begin()
     bar = scanning.Bar(interrupts)
-    progress = scanning.ScanProgress(1, 9, [])
+    progress = scanning.ScanProgress(1, 9, [], ("relu1_1",))
     bar(progress)
     with pytest.raises(KeyboardInterrupt):  # raised, and dropped
         interrupts._handle(signal.SIGTERM, None)
@@ -199,7 +208,7 @@ def test_a_picture_that_was_mended_is_looked_at_again(run, tmp_path):
     for name, end in (("a.jpg", 3000), ("b.jpg", 3001)):
         (tmp_path / "mine" / name).write_bytes((IMAGES / "cat.jpg").read_bytes()[:end])
     save_image(tmp_path / "mine" / "c.png", load_image(IMAGES / "dog.jpg"))
-    flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--output", "p.h5"]
+    flags = [*SMALL, "--images", "mine", "--layers", "relu1_1", "--patches", "p.h5"]
     assert "from 1 pictures" in run("top_patches", *flags)[1]
     code, _, error = run("top_patches", *flags, "--strict")
     assert code == 2 and "a.jpg: damaged or cut off" in error
@@ -216,9 +225,10 @@ FEW = [*SMALL, "--layers", "relu1_1,relu2_1"]
 def test_explain_units_saves_three_figures_and_the_table(run, tmp_path):
     code, out, error = run("explain_units", *FEW, "--units", "relu2_1:3,5", "--occluded", 2)
     assert code == 0, error
-    stem = "outputs/top_patches"
-    kinds = ("_control.png", "_deconvnet.png", "_occlusion.md", "_occlusion.png", ".h5")
-    assert files(tmp_path) == sorted(stem + kind for kind in kinds)
+    stem = "outputs/top_patches_images_relu2_1-3-5"
+    kinds = ("_control.png", "_deconvnet.png", "_occlusion.md", "_occlusion.png")
+    found = [*(stem + kind for kind in kinds), "outputs/top_patches_images.h5"]
+    assert files(tmp_path) == sorted(found)
     table = (tmp_path / f"{stem}_occlusion.md").read_text(encoding="utf-8")
     assert re.search(
         r"^\| relu2_1 \| 10 px \| 2 \| 1 px, every 1 \| \d+ % \(\d+–\d+ %\) ", table, re.M
@@ -230,20 +240,19 @@ def test_a_unit_that_never_fires_is_labelled_and_not_explained(run, tmp_path):
     (tmp_path / "grey").mkdir()
     save_image(tmp_path / "grey" / "a.png", np.full((40, 40, 3), 120))
     flags = ["--images", "grey", "--size", 40, "--layers", "relu5_1", "--workers", 1]
-    code, out, error = run("top_patches", *flags, "--output", "p.h5")
+    code, out, error = run("top_patches", *flags, "--patches", "p.h5")
     assert code == 0, error
     strongest = TopPatches.load("p.h5").strongest["relu5_1"]
     dead = np.flatnonzero(strongest.picture[:, 0] == -1)
     assert 0 < len(dead) < 512 and re.search(rf"relu5_1 .* 512 +{len(dead)}$", out, re.M)
     units = ["--units", f"relu5_1:{dead[0]}"]
-    for script, flag in (("top_patches", "--output"), ("explain_units", "--patches")):
-        code, _, error = run(script, *flags, flag, "p.h5", *units, "--overwrite")
+    for script in ("top_patches", "explain_units"):
+        code, _, error = run(script, *flags, "--patches", "p.h5", *units, "--overwrite")
         assert code == 0, error
-    assert files(tmp_path) == [
-        "grey/a.png", "p.h5", "p.png", "p_deconvnet.png", "p_fields.png", "p_occlusion.md",
-    ]  # fmt: skip
+    figures = [f"p_relu5_1-{dead[0]}{end}.png" for end in ("", "_deconvnet")]
+    assert {"grey/a.png", "p.h5", "p.png", "p_fields.png", *figures} < set(files(tmp_path))
     # the unit is a crossed-out grey square in either figure, and nothing else has colours
-    for name in ("p.png", "p_deconvnet.png"):
+    for name in figures:
         colours = np.ptp(load_image(name), axis=2)
         assert not colours.any()
 
@@ -257,7 +266,8 @@ def test_explain_style_saves_figures_and_tables_that_add_up(run, tmp_path):
     assert code == 0, error
     stem = "outputs/leuven_street_starry_night_relu1_1"
     assert files(tmp_path) == [
-        f"{stem}.md", f"{stem}_loss.png", f"{stem}_pairs.png", "outputs/top_patches_relu1_1.h5",
+        f"{stem}.md", f"{stem}_loss.png", f"{stem}_pairs.png",
+        "outputs/top_patches_relu1_1_images.h5",
     ]  # fmt: skip
     text = (tmp_path / f"{stem}.md").read_text(encoding="utf-8")
     assert text in out
@@ -302,12 +312,12 @@ def test_explain_style_says_in_one_line_what_is_wrong(run, arguments, message):
 def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
     code, out, error = run("atlas", *FEW, "--units-per-layer", 3, "--title", "Units & fields")
     assert code == 0, error
-    assert files(tmp_path) == ["outputs/atlas.html", "outputs/top_patches.h5"]
+    assert files(tmp_path) == ["outputs/atlas.html", "outputs/top_patches_images.h5"]
     page = (tmp_path / "outputs" / "atlas.html").read_text(encoding="utf-8")
     record = json.loads(
         re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1]
     )
-    top = TopPatches.load("outputs/top_patches.h5")
+    top = TopPatches.load("outputs/top_patches_images.h5")
     for layer in record["layers"]:
         shown = [unit["channel"] for unit in layer["units"]]
         assert shown == sorted(varied_channels(top, layer["name"], 3))
@@ -319,7 +329,7 @@ def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
     assert "<title>Units &amp; fields</title>" in page and "MB" in out
     code, _, error = run("atlas", *FEW, "--k", 10, "--patches", "ten.h5")
     assert code == 2 and "a card of the atlas has room for 9 patches" in error
-    code, _, error = run("atlas", *FEW, "--output", "outputs/top_patches.h5")
+    code, _, error = run("atlas", *FEW, "--output", "outputs/top_patches_images.h5")
     assert code == 2 and "is what --patches reads, and would be lost" in error
     code, _, error = run("atlas", *FEW, "--output", "outputs/atlas.png")
     assert code == 2 and "wanted a name that ends in .html or .htm" in error

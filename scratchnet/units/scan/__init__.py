@@ -1,11 +1,13 @@
 """The strongest patches of every channel in a folder of pictures, ten or a million of them.
 
 `settings` says what is looked for; `patches` is the result and its file; `worker` is what a worker
-does with a few pictures; `run` hands the pictures out and merges what comes back.
+does with a few pictures; `work` hands the pictures out and merges what comes back; `run` begins a
+scan or goes on with it, and lets it grow by `growth`.
 """
 
 from scratchnet.units.scan.patches import TopPatches
-from scratchnet.units.scan.run import ScanProgress, scan
+from scratchnet.units.scan.run import scan
 from scratchnet.units.scan.settings import ScanSettings
+from scratchnet.units.scan.work import ScanProgress
 
 __all__ = ["ScanProgress", "ScanSettings", "TopPatches", "scan"]

@@ -26,6 +26,7 @@ class ScanSettings:
     Attributes
     ----------
     layers : tuple of str
+        A set: they are kept in alphabetical order.
     k : int
         K: how many patches for each channel.
     per_picture : int
@@ -70,7 +71,7 @@ class ScanSettings:
             raise ValueError(
                 f"size: got {self.size} at scale {max(self.scales)}, wanted at most {LARGEST} px"
             )
-        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "layers", tuple(sorted(self.layers)))
         object.__setattr__(self, "scales", tuple(sorted(map(float, self.scales))))
         object.__setattr__(self, "spacing", float(self.spacing))
 
