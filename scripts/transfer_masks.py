@@ -11,6 +11,7 @@ from scratchnet import VGG
 from scratchnet.files.decoding import Picture
 from scratchnet.files.masks import decode_mask, mask_array
 from scratchnet.style.layers import Size
+from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
 from scratchnet.style.masks import check_mask, coverage, vanishing
 
 PROPORTIONS = 0.01  # a mask whose proportions differ by more is not its picture's
@@ -115,6 +116,22 @@ def announced(masks: Masks, network: VGG, sizes: list[Size], arguments) -> list[
     ]:
         names = getattr(arguments, flag) or [arguments.content] * len(of_styles)
         for name, mask, its_size in zip(names, arrays or [], at, strict=False):
-            if lost := vanishing(network, mask, its_size, arguments.style_layers):
+            lost = vanishing(network, mask, its_size, arguments.style_layers)
+            if lost:
                 lines.append(f"{name} is too small for {', '.join(lost)}, which is left out there")
+            first = first_size(its_size, size, arguments)
+            left = [layer for layer in arguments.style_layers if layer not in lost]
+            if first != its_size and (lost := vanishing(network, mask, first, left)):
+                lines.append(
+                    f"{name} is too small for {', '.join(lost)} where the transfer begins, at "
+                    f"{first[1]}×{first[0]} px"
+                )
     return lines
+
+
+def first_size(size: Size, content: Size, arguments: argparse.Namespace) -> Size:
+    """Return the size at which a picture is used first, where the content's last is ``content``."""
+    if arguments.init != "random":
+        return size
+    first, *_ = coarse_to_fine_sizes(content)
+    return first if size == content else scaled_style(size, first[0] / content[0])

@@ -248,7 +248,7 @@ def test_same_seed_same_bytes_whatever_the_threads():
 def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
     """Beside the strongest patch of some channels in the photographs of scripts/images.
 
-    SCRATCHNET_CHANNELS says of how many (3): a picture takes half a minute of CPU time.
+    SCRATCHNET_CHANNELS says of how many (1): a picture takes half a minute of CPU time.
     """
     from maximise import size_of
     from scanning import pictures_in
@@ -257,7 +257,7 @@ def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
     top = scan(IMAGES, pictures_in(IMAGES), settings, tmp_path / "patches.h5")
     conv = layer.replace("relu", "conv")
     ratios = []
-    count = int(os.environ.get("SCRATCHNET_CHANNELS", "3"))
+    count = int(os.environ.get("SCRATCHNET_CHANNELS", "1"))
     for channel in range(0, 512, 512 // count):
         image = maximise(fast32, conv, channel, size=size_of(fast32, layer, None))
         in_photographs = top.strongest[layer].value[channel, 0]

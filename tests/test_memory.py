@@ -159,9 +159,9 @@ def test_a_transfer_takes_no_more_than_announced(tmp_path):
 @linux
 @pytest.mark.slow
 def test_transfers_take_no_more_than_announced(tmp_path):
-    # -s shows the table.
+    # -s shows the table, of as many runs as SCRATCHNET_RUNS says.
     choose, ratios = random.Random(17), []
-    for _ in range(40):
+    for _ in range(int(os.environ.get("SCRATCHNET_RUNS", 10))):
         flags = some_kind(choose, tmp_path)
         ratios.append(measured(tmp_path, **flags))
         told = ", ".join(str(value) for name, value in flags.items() if name != "checkpoint")
@@ -170,8 +170,7 @@ def test_transfers_take_no_more_than_announced(tmp_path):
     enough, near = np.mean(ratios >= 1), np.mean(ratios <= 1.15)
     print(f"{len(ratios)} runs, {ratios.min():.3f} to {ratios.max():.3f}; enough: {enough:.1%}, "
           f"at most 1.15: {near:.1%}")  # fmt: skip
-    # Layers of one's own choice at odd sizes are predicted worst, and large styles too high.
-    assert enough >= 0.9 and near >= 0.75 and ratios.min() > 0.9 and ratios.max() < 1.3
+    assert enough >= 0.95 and near >= 0.9 and ratios.min() > 0.97 and ratios.max() < 1.2
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "descent"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import IMAGES, files, load_script
 
-from scratchnet import load_image, save_image
+from scratchnet import VGG, load_image, save_image
 from scratchnet.files.decoding import decode_image
 from scratchnet.style.course import Step
 
@@ -170,6 +170,23 @@ def test_two_styles_with_masks(run, tmp_path):
     assert (pixels("a.png") != pixels("b.png")).any()
     code, _, error = run("transfer", *SMALL, *TWO, *masks, "--output", "l.png", "--overwrite")
     assert code == 2 and "--output l.png: is what --style-mask (1) reads" in error
+
+
+def test_a_mask_that_vanishes_only_where_the_transfer_begins():
+    """A unit of relu5_1 needs 32 px of the mask's 48; at 64 px there are 24 of them."""
+    from transfer_masks import Masks, announced
+
+    mask = np.zeros((128, 128), np.float32)
+    mask[40:88, 40:88] = 1
+    network, sizes = VGG.load(threads=1), [(128, 128), (64, 64)]
+    flags = ["--style-mask", "m.png", "--style", "s.png"]
+    for start, expected in (
+        ("random", "m.png is too small for relu5_1 where the transfer begins, at 64×64 px"),
+        ("content", "m.png 14.1%; overlap 0.0%, without a style 85.9%"),
+    ):
+        arguments = load_script("transfer").parse_arguments([*flags, "--init", start])
+        *_, last = announced(Masks([mask], None, None), network, sizes, arguments)
+        assert last == expected
 
 
 def test_white_masks_of_any_size_are_none(run, tmp_path):
