@@ -20,7 +20,7 @@ from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
 
 # Measured on Linux, in bytes, with some room to spare:
 LIBRARIES = 20_000_000  # what they take when first used, and the plot
-HOLES = 1.10  # times what the passes take: what comes and goes in many sizes leaves holes
+HOLES = 1.07  # times what the passes take: what comes and goes in many sizes leaves holes
 STEP = 8  # pictures that a step takes beside the pairs of L-BFGS
 AT_PICTURE = 5  # pictures that the term of the picture itself takes
 MATRICES = 10  # of C×C in float64 at once, of the widest layer, where Gaussians are compared
