@@ -28,7 +28,7 @@ from command_line import leave
 from transfer_finish import Finish
 from transfer_flags import OPTIMIZERS, parse_arguments
 from transfer_folder import run_folder
-from transfer_inputs import announce, at_size, levels_of, looked_at, read_pictures
+from transfer_inputs import announce, at_size, levels_at, looked_at, read_pictures
 from transfer_masks import stretched
 from transfer_memory import checked_memory, working_sizes
 from transfer_progress import Progress, say
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     sizes = working_sizes(shapes, arguments.image_size, arguments)
     memory = checked_memory(network, shapes, looked_at(arguments), arguments)
-    evaluations = sum(n + 1 for _, n in levels_of(sizes[0], arguments))
+    evaluations = sum(n + 1 for _, n in levels_at(sizes[0], arguments))
     places = checked_places(arguments, evaluations)
     for line in stretched(pictures.masks, shapes, arguments):
         say(f"mask     {line}")

@@ -15,7 +15,7 @@ from scratchnet.files.images import resize_image
 from scratchnet.files.names import expanded
 from scratchnet.style.colors import match_colors
 from scratchnet.style.layers import CONTENT_LAYERS, Size
-from scratchnet.style.levels import coarse_to_fine_sizes, steps_of
+from scratchnet.style.levels import levels_of
 from scratchnet.style.objective import LayerGradients
 from scratchnet.style.wasserstein import gaussian_target, mean_and_covariance, wasserstein_loss
 
@@ -65,10 +65,9 @@ def looked_at(arguments: argparse.Namespace) -> list[str]:
     return list({**(arguments.content_layers or CONTENT_LAYERS), **arguments.style_layers})
 
 
-def levels_of(size: Size, arguments: argparse.Namespace) -> list[tuple[Size, int]]:
+def levels_at(size: Size, arguments: argparse.Namespace) -> list[tuple[Size, int]]:
     """Return the sizes that the transfer goes through, and the steps at each."""
-    sizes = coarse_to_fine_sizes(size) if arguments.init == "random" else [size]
-    return list(zip(sizes, steps_of(sizes, arguments.iterations), strict=True))
+    return levels_of(size, arguments.iterations, arguments.init == "random")
 
 
 def seconds_of_a_pass(network: VGG, image: np.ndarray, layers: list[str]) -> float:
@@ -109,7 +108,7 @@ def announce(
     ``start`` is the shape of the --init as it was read, if it is a picture.
     """
     height, width = size = pictures.content.shape[:2]
-    levels = levels_of(size, arguments)
+    levels = levels_at(size, arguments)
     seconds = seconds_of_a_pass(network, pictures.content, looked_at(arguments))
     evaluations = sum(n + 1 for _, n in levels)
     pixels = sum((n + 1) * h * w for (h, w), n in levels)

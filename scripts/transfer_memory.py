@@ -16,7 +16,7 @@ from scratchnet import LBFGS, FastNetwork
 from scratchnet.fast.prediction import Memory, passes_memory, peak_of
 from scratchnet.files.images import fit
 from scratchnet.style.layers import Size, content_layers_at
-from scratchnet.style.levels import coarse_to_fine_sizes, scaled_style
+from scratchnet.style.levels import levels_of, scaled_style
 
 # Measured on Linux, in bytes, with some room to spare:
 LIBRARIES = 20_000_000  # what they take when first used, and the plot
@@ -61,12 +61,12 @@ def added_memory(
     Writing a checkpoint takes less than a step does: an array at a time.
     """
     content, *styles = working_sizes(shapes, image_size, arguments)
-    levels = coarse_to_fine_sizes(content) if arguments.init == "random" else [content]
+    levels = levels_of(content, arguments.iterations, arguments.init == "random")
     of_style = list(arguments.style_layers)
     # First the pass whose time is measured, where the gradients are no new arrays; then what makes
     # the targets, and the steps, of each level.
     passes = [(content, layers, False)]
-    for level in levels:
+    for level, _ in levels:
         passes += [(scaled_style(s, level[0] / content[0]), of_style, False) for s in styles]
         passes.append((level, of_content(arguments, level) + of_style, True))
 

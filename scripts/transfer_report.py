@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from term_gradients import by_term_and_layer, cosine, panel, rms
 from transfer_finish import Finish
-from transfer_inputs import Pictures, levels_of
+from transfer_inputs import Pictures, levels_at
 from transfer_progress import say
 from transfer_saving import read_files, save_these
 from transfer_settings import command_of, hashes_of, settings_of
@@ -104,7 +104,7 @@ class Recorder:
         self.run, self.places = run, places
         arguments, pictures = run.arguments, run.pictures
         self.finish = Finish(arguments, pictures)
-        levels = levels_of(pictures.content.shape[:2], arguments)
+        levels = levels_at(pictures.content.shape[:2], arguments)
         self.timeline = Timeline(levels, self.finish, gradients="--report" in places)
         # Now, for the files may be others at the end.
         self.hashes = hashes_of(read_files(arguments)) if "--report" in places else []

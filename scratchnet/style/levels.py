@@ -12,7 +12,7 @@ shrinking to the old one::
 The sizes before the last together cost a sixth of the last (half of ¼ + 1/16 + …).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -44,15 +44,20 @@ def coarse_to_fine_sizes(shape: tuple[int, ...], smallest: int = SMALLEST_SIDE) 
     return sizes
 
 
-def steps_of(sizes: Sequence[Size], iterations: int) -> list[int]:
-    """Return the number of steps at each size: ``iterations`` at the last, half at the others.
+def levels_of(
+    shape: tuple[int, ...], iterations: int, coarse_to_fine: bool
+) -> list[tuple[Size, int]]:
+    """Return the levels' sizes and their numbers of steps: ``iterations`` at the last, or half.
 
     Examples
     --------
-    >>> steps_of([(48, 64), (96, 128), (192, 256)], 76)
-    [38, 38, 76]
+    >>> levels_of((192, 256, 3), 76, coarse_to_fine=True)
+    [((48, 64), 38), ((96, 128), 38), ((192, 256), 76)]
+    >>> levels_of((192, 256, 3), 76, coarse_to_fine=False)
+    [((192, 256), 76)]
     """
-    return [-(-iterations // 2)] * (len(sizes) - 1) + [iterations]
+    *coarse, last = coarse_to_fine_sizes(shape) if coarse_to_fine else [tuple(shape[:2])]
+    return [(size, -(-iterations // 2)) for size in coarse] + [(last, iterations)]
 
 
 def enlarged(G: np.ndarray, content: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from scratchnet.style.checkpoint import load_fitting, settings_of
 from scratchnet.style.course import Course, Position, Saver, Step, TransferResult
 from scratchnet.style.layers import CONTENT_LAYERS, STYLE_LAYERS, Size
 from scratchnet.style.lbfgs import LBFGS
-from scratchnet.style.levels import coarse_to_fine_sizes, enlarged, steps_of
+from scratchnet.style.levels import enlarged, levels_of
 from scratchnet.style.objective import Evaluation, StyleTransferObjective
 from scratchnet.style.optimizers import Optimizer
 from scratchnet.style.terms import (
@@ -149,7 +149,8 @@ def style_transfer(
             content_weight=content_weight, style_weight=style_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
-    levels = _levels(content.shape, init, coarse_to_fine, _whole("iterations", iterations))
+    small_first = _is_noise(init) if coarse_to_fine is None else coarse_to_fine
+    levels = levels_of(content.shape, _whole("iterations", iterations), small_first)
     course = Course(levels, callback)
     about = {"content": content, "init": init, "seed": seed, "steps by size": levels}
     settings = settings_of(network, terms, optimizer, **about) if checkpoint or resume else None
@@ -163,14 +164,8 @@ def style_transfer(
         return course.result()
 
 
-def _levels(
-    shape: tuple[int, ...], init: str | np.ndarray, coarse_to_fine: bool | None, iterations: int
-) -> list[tuple[Size, int]]:
-    """Return the sizes, and the steps at each."""
-    if coarse_to_fine is None:
-        coarse_to_fine = isinstance(init, str) and init == "random"
-    sizes = coarse_to_fine_sizes(shape) if coarse_to_fine else [shape[:2]]
-    return list(zip(sizes, steps_of(sizes, iterations), strict=True))
+def _is_noise(init: str | np.ndarray) -> bool:
+    return isinstance(init, str) and init == "random"
 
 
 def _descend(
