@@ -8,6 +8,7 @@ from scratchnet.fast.network import FastNetwork
 from scratchnet.files.weights import load_weights
 from scratchnet.network.architecture import Parameters, vgg_layers
 from scratchnet.network.network import Network
+from scratchnet.network.preprocessing import MEAN_BGR, check_mean
 
 
 class VGG(Network):
@@ -26,11 +27,13 @@ class VGG(Network):
     partial_windows : bool
         Whether the pools see an odd last row or column. VGG's do not; for a transfer they should,
         or the picture's lower and right border hardly hears of the deep layers.
+    mean : tuple of three floats
+        Mean colour (blue, green, red) of the pictures that the weights were trained on.
 
     Raises
     ------
     ValueError
-        For an unknown architecture, dtype or pool.
+        For an unknown architecture, dtype or pool, or a mean that is no colour.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class VGG(Network):
         dtype: str = "float32",
         pool: str = "max",
         partial_windows: bool = False,
+        mean: tuple[float, float, float] = MEAN_BGR,
     ):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"got dtype {dtype!r}, wanted 'float32' or 'float64'")
-        layers = vgg_layers(parameters, architecture, dtype, pool, partial_windows)
+        mean = check_mean(mean)
+        layers = vgg_layers(parameters, architecture, dtype, pool, partial_windows, mean)
         super().__init__(layers, dtype=dtype)
 
     @classmethod
@@ -62,7 +67,7 @@ class VGG(Network):
         threads : int, optional
             How many compute if it is fast; without it, one for each available core.
         **options
-            ``architecture``, ``dtype``, ``pool`` and ``partial_windows``, as for `VGG`.
+            ``architecture``, ``dtype``, ``pool``, ``partial_windows`` and ``mean``, as for `VGG`.
 
         Returns
         -------
@@ -81,24 +86,29 @@ class VGG(Network):
         cls,
         path: str | os.PathLike | None = None,
         *,
+        preprocessing: str | None = None,
+        flipped: bool | None = None,
         dtype: str = "float32",
         pool: str = "max",
         partial_windows: bool = False,
         fast: bool = True,
         threads: int | None = None,
     ) -> Network:
-        """Load a network from a weight file; without a path, the embedded VGG-16.
+        """Load a network from a weight file of any format; without a path, the embedded VGG-16.
 
-        Parameters are those of `build` and `VGG`. Raises FileNotFoundError and ValueError, as
-        `load_weights` and `build` do.
+        Parameters are those of `load_weights`, `build` and `VGG`. Raises FileNotFoundError,
+        ValueError and ImportError, as these do.
         """
-        architecture, parameters = load_weights(path)
+        architecture, parameters, mean = load_weights(
+            path, preprocessing=preprocessing, flipped=flipped
+        )
         return cls.build(
             parameters,
             architecture=architecture,
             dtype=dtype,
             pool=pool,
             partial_windows=partial_windows,
+            mean=mean,
             fast=fast,
             threads=threads,
         )

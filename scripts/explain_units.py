@@ -188,9 +188,9 @@ def run(arguments: argparse.Namespace) -> bool:
                                           "_occlusion.md")  # fmt: skip
     places = dict(zip(CAPTIONS, figures, strict=True))
     top = run_scan(arguments, INTERRUPTS)
-    architecture, learned = load_weights(arguments.weights)
+    architecture, learned, mean = load_weights(arguments.weights)
     network, control = (
-        VGG.build(parameters, architecture=architecture)
+        VGG.build(parameters, architecture=architecture, mean=mean)
         for parameters in (learned, random_parameters(architecture))
     )
     pictures = Pictures(top, arguments.images, arguments.max_pixels)

@@ -163,10 +163,10 @@ def run(arguments: argparse.Namespace) -> int:
     place = checked_place(
         "--output", arguments.output, default, endings, inputs, arguments.overwrite
     )
-    architecture, learned = load_weights(arguments.weights)
+    architecture, learned, mean = load_weights(arguments.weights)
     random = random_parameters(architecture)
     network, control = (
-        VGG.build(parameters, architecture=architecture, threads=arguments.threads)
+        VGG.build(parameters, architecture=architecture, mean=mean, threads=arguments.threads)
         for parameters in (random if arguments.random_weights else learned, random)
     )
     wanted, columns = list(drawings(arguments, network)), arguments.diverse

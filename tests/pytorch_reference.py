@@ -27,7 +27,7 @@ def to_torch(image, dtype):
 
 def activations(image, dtype):
     """Return every ReLU's output by name, (1, C, H, W), max pooling between the blocks."""
-    _, parameters = load_weights()
+    parameters = load_weights().parameters
     a = image.flip(1) - torch.tensor(MEAN_BGR, dtype=dtype).view(1, 3, 1, 1)
     result, previous = {}, "1"
     for name, (kernel, bias) in parameters.items():
@@ -48,7 +48,7 @@ def linear_chain(image, caches, dtype):
     ``caches`` are those of the plain layers (``fast=False``). Without decisions of its
     own the chain is linear in the image, so its derivative can differ from ours by rounding only.
     """
-    _, parameters = load_weights()
+    parameters = load_weights().parameters
     layers = iter(parameters.values())
     a = image.flip(1) - torch.tensor(MEAN_BGR, dtype=dtype).view(1, 3, 1, 1)
     for cache in caches[1:]:

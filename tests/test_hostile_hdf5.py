@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, lying, seal
 
-import scratchnet.files.weights
+import scratchnet.files.weights.own
 from scratchnet.files.hdf5 import (
     HEADER,
     new_hdf5,
@@ -312,7 +312,7 @@ def originals(tmp_path_factory):
     shapes = dict.fromkeys(kernel_shapes("vgg16"), (3, 3, 2, 2))
     parameters = {name: (np.ones(shape, "f2"), np.ones(2, "f2")) for name, shape in shapes.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scratchnet.files.weights, "kernel_shapes", lambda architecture: shapes)
+        patch.setattr(scratchnet.files.weights.own, "kernel_shapes", lambda architecture: shapes)
         save_weights(folder / "weights.h5", "vgg16", parameters, {"licence": "none"})
     return folder
 
@@ -322,7 +322,7 @@ import resource, sys, time; sys.path.insert(0, sys.argv[1])
 from collections import Counter
 from pathlib import Path
 import numpy as np
-import scratchnet.files.weights as weights
+import scratchnet.files.weights.own as weights
 from scratchnet.files.hdf5 import HEADER, header
 from scratchnet.units.scan.patches import TopPatches
 
@@ -349,7 +349,7 @@ for n in range(count):
         if kind == "patches":
             TopPatches.load(path)
         else:  # what is read is what was written
-            parameters = weights.load_weights(path)[1]
+            parameters = weights.load(path).parameters
             assert all((part == 1).all() for pair in parameters.values() for part in pair)
         outcomes["read"] += 1
     except ValueError as error:

@@ -20,7 +20,7 @@ def page():
 
 @pytest.fixture(scope="module")
 def weights():
-    _, parameters = load_weights(None)
+    parameters = load_weights(None).parameters
     return {name: [np.float64(part) for part in pair] for name, pair in parameters.items()}
 
 

@@ -19,7 +19,7 @@ from scratchnet.files import load_weights, resize_image
 from scratchnet.units.scan import ScanSettings, scan
 
 folder, images = Path(sys.argv[1]), Path(sys.argv[2])
-architecture, parameters = load_weights()
+architecture, parameters, _ = load_weights()
 
 def digest(data):
     return hashlib.sha256(data).hexdigest()[:16]

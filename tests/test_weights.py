@@ -11,6 +11,7 @@ from scratchnet import VGG
 from scratchnet.files.hdf5 import write_attribute
 from scratchnet.files.weights import digest, embedded_weights, load_weights, save_weights
 from scratchnet.network.architecture import kernel_shapes
+from scratchnet.network.preprocessing import MEAN_BGR
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def file(parameters, tmp_path):
 
 
 def test_what_is_read_is_what_was_written(file, parameters):
-    architecture, read = load_weights(file)
-    assert architecture == "vgg16" and list(read) == list(parameters)
+    architecture, read, mean = load_weights(file)
+    assert mean == MEAN_BGR and architecture == "vgg16" and list(read) == list(parameters)
     for name, (kernel, bias) in parameters.items():
         assert np.array_equal(read[name][0], kernel) and np.array_equal(read[name][1], bias)
 
@@ -116,7 +117,7 @@ def test_not_hdf5(tmp_path):
 def test_another_hdf5_file(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(ValueError, match=r"other\.h5: HDF5, .* of an older version, .* anew \(wei"):
+    with pytest.raises(ValueError, match=r"other\.h5: not a weight file: none of scratchnet, npz"):
         load_weights(tmp_path / "other.h5")
     seal(tmp_path / "other.h5", "weights", (tmp_path / "other.h5").read_bytes())
     with pytest.raises(ValueError, match="its attribute 'architecture' is missing"):

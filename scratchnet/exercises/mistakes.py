@@ -48,7 +48,7 @@ MISTAKES = {
                 "return dy[..., ::-1]", "return dy"),
         Mistake("bgr-forgotten", "the network is fed RGB", "x[..., ::-1] -", "x -"),
         Mistake("mean-in-rgb-order", "the mean is subtracted in RGB order",
-                "MEAN_BGR, x.dtype)", "MEAN_BGR[::-1], x.dtype)"),
+                "self.mean, x.dtype)", "self.mean[::-1], x.dtype)"),
         Mistake("mean-subtracted-back", "the mean is subtracted from the gradient, too",
                 "return dy[..., ::-1]",
                 "return dy[..., ::-1] - np.asarray(MEAN_BGR, dy.dtype)[::-1]"),

@@ -11,7 +11,7 @@ import numpy as np
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.layer import Layer
 from scratchnet.network.pooling import AveragePool, MaxPool
-from scratchnet.network.preprocessing import Preprocess
+from scratchnet.network.preprocessing import MEAN_BGR, Preprocess
 from scratchnet.network.relu import ReLU
 
 Parameters = Mapping[str, tuple[np.ndarray, np.ndarray]]  # name → (kernel, bias)
@@ -66,6 +66,7 @@ def vgg_layers(
     dtype: str = "float32",
     pool: str = "max",
     partial_windows: bool = False,
+    mean: tuple[float, float, float] = MEAN_BGR,
 ) -> list[Layer]:
     """Return the layers of a VGG network, from the picture to the last pool.
 
@@ -80,6 +81,8 @@ def vgg_layers(
     pool : ``"max"`` or ``"average"``
     partial_windows : bool
         Of the pools: see `pooling`.
+    mean : tuple of three floats
+        Of `Preprocess`.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def vgg_layers(
     """
     if pool not in POOLS:
         raise ValueError(f"got pool {pool!r}, wanted one of {', '.join(map(repr, POOLS))}")
-    layers: list[Layer] = [Preprocess("preprocess")]
+    layers: list[Layer] = [Preprocess("preprocess", mean)]
     for block, convolutions in blocks(architecture):
         for name, _ in convolutions:
             kernel, bias = (np.asarray(part, dtype) for part in parameters[name])

@@ -55,9 +55,9 @@ def load_network(weights: str | None, threads: int) -> tuple[Network, str]:
 
     Its pools drop an odd last row or column, as VGG's own do: what is shown is what VGG sees.
     """
-    architecture, parameters = load_weights(weights)
-    network = VGG.build(parameters, architecture=architecture, threads=threads)
-    return network, digest(parameters)
+    architecture, parameters, mean = load_weights(weights)
+    network = VGG.build(parameters, architecture=architecture, mean=mean, threads=threads)
+    return network, digest(parameters, mean)
 
 
 def scan_pictures(task: Task) -> Found:

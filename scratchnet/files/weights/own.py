@@ -1,8 +1,9 @@
-"""Reading and writing the network's weights.
+"""Our own weight files, and what every other format becomes: `Weights`.
 
-A weight file is HDF5 with one group for each convolution, named as in `architecture`, holding
-``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus the mean. The
-file's attributes name its ``architecture`` and the ``sha256`` of all its types, shapes and numbers.
+A file is HDF5 with one group for each convolution, named as in `architecture`, holding
+``kernel`` (3, 3, C_in, C_out) and ``bias`` (C_out,), for an input in BGR minus a mean. The
+file's attributes name its ``architecture``, the ``mean_bgr`` if it is not `MEAN_BGR`, and the
+``sha256`` of all this.
 
 A weight file may come from anywhere, so it is checked as `hdf5` does, and its numbers must be
 those whose hash it records.
@@ -12,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +26,27 @@ from scratchnet.files.hdf5 import (
     write_dataset,
 )
 from scratchnet.network.architecture import Parameters, kernel_shapes
+from scratchnet.network.preprocessing import MEAN_BGR, check_mean
 
+FORMAT = "scratchnet"
 FLOATS = ("float16", "float32", "float64")
+
+
+class Weights(NamedTuple):
+    """A network's weights, as `VGG.build` takes them.
+
+    Attributes
+    ----------
+    architecture : ``"vgg16"`` or ``"vgg19"``
+    parameters : dict
+        Convolution name → (kernel, bias), in the file's own precision.
+    mean : tuple of three floats
+        Of the pictures that it was trained on, (blue, green, red) in 0–255: see `Preprocess`.
+    """
+
+    architecture: str
+    parameters: Parameters
+    mean: tuple[float, float, float] = MEAN_BGR
 
 
 def embedded_weights() -> Path:
@@ -33,14 +54,19 @@ def embedded_weights() -> Path:
 
     Installed, it is inside the package; in a checkout, in ``weights/`` beside it.
     """
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     installed = package / "pretrained" / "vgg16.h5"
     return installed if installed.exists() else package.parent / "weights" / "vgg16.h5"
 
 
-def digest(parameters: Parameters) -> str:
-    """Return the SHA-256 of all kernels and biases: names, types, shapes, and numbers as stored."""
+def digest(parameters: Parameters, mean: tuple[float, float, float] = MEAN_BGR) -> str:
+    """Return the SHA-256 of all kernels and biases: names, types, shapes, and numbers as stored.
+
+    The mean belongs to it where it is another than VGG's own.
+    """
     sha = hashlib.sha256()
+    if mean != MEAN_BGR:
+        sha.update(f"mean_bgr {_as_text(mean)}\n".encode())
     for name, pair in parameters.items():
         for part in pair:
             part = np.ascontiguousarray(part)
@@ -79,20 +105,13 @@ def random_parameters(architecture: str = "vgg16", seed: int = 0) -> Parameters:
     return parameters
 
 
-def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
-    """Read a weight file.
+def recognises(head: bytes, path: str | os.PathLike) -> bool:
+    """Tell by a file's first bytes whether it is one of ours, of weights or another."""
+    return head.startswith(b"scratchnet ")
 
-    Parameters
-    ----------
-    path : path, optional
-        The file; without it, the embedded VGG-16.
 
-    Returns
-    -------
-    architecture : str
-        ``"vgg16"`` or ``"vgg19"``.
-    parameters : dict
-        Name → (kernel, bias), in the file's own precision.
+def load(path: str | os.PathLike) -> Weights:
+    """Read a weight file of ours.
 
     Raises
     ------
@@ -102,10 +121,11 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
         If it is not a weight file, or a weight is missing, of another shape or type, outside
         the file, or not finite, or the numbers are not those whose hash is recorded.
     """
-    path = Path(embedded_weights() if path is None else path)
     anew = "get it anew (weights/README.md), or write it with save_weights"
     with open_hdf5(path, "weights", "weight file", anew) as file:
-        architecture = read_attribute(file, "architecture")
+        architecture, mean = read_attribute(file, "architecture"), MEAN_BGR
+        if "mean_bgr" in file.attrs:
+            mean = check_mean(read_attribute(file, "mean_bgr").split(" "))
         parameters = {
             name: (
                 read_dataset(file, name, "kernel", shape, FLOATS),
@@ -114,9 +134,9 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[str, dict]:
             for name, shape in kernel_shapes(architecture).items()
         }
         recorded = read_attribute(file, "sha256")
-        if digest(parameters) != recorded:
+        if digest(parameters, mean) != recorded:
             raise ValueError("the weights are not those the file was written with: get it anew")
-    return architecture, parameters
+    return Weights(architecture, parameters, mean)
 
 
 def save_weights(
@@ -124,6 +144,8 @@ def save_weights(
     architecture: str,
     parameters: Parameters,
     attributes: Mapping[str, str] | None = None,
+    *,
+    mean: tuple[float, float, float] = MEAN_BGR,
 ) -> None:
     """Write a weight file; equal parameters and attributes give equal bytes.
 
@@ -137,6 +159,8 @@ def save_weights(
         Name → (kernel, bias), stored in the precision they have.
     attributes : mapping of str, optional
         Further facts to record: source, authors, licence.
+    mean : tuple of three floats, optional
+        Of `Weights`.
 
     Raises
     ------
@@ -144,15 +168,10 @@ def save_weights(
         If a weight is missing, has another shape than the architecture says, or is one that
         `load_weights` would refuse.
     """
-    for name, shape in kernel_shapes(architecture).items():
-        got = tuple(part.shape for part in parameters.get(name, ()))
-        if got != (shape, shape[3:]):
-            raise ValueError(f"{name}: got shapes {got}, wanted {(shape, shape[3:])}")
-        for part in parameters[name]:
-            if part.dtype not in FLOATS or not np.isfinite(part).all():
-                raise ValueError(f"{name}: got {part.dtype}, wanted finite {' or '.join(FLOATS)}")
-    ordered = {name: parameters[name] for name in kernel_shapes(architecture)}
-    facts = {"architecture": architecture, "sha256": digest(ordered), **(attributes or {})}
+    ordered, mean = checked(architecture, parameters), check_mean(mean)
+    facts = {"architecture": architecture, "sha256": digest(ordered, mean), **(attributes or {})}
+    if mean != MEAN_BGR:
+        facts["mean_bgr"] = _as_text(mean)
     with new_hdf5(path, "weights") as file:
         for fact, value in facts.items():
             write_attribute(file, fact, value)
@@ -160,3 +179,19 @@ def save_weights(
             group = file.create_group(name)
             write_dataset(group, "kernel", kernel)
             write_dataset(group, "bias", bias)
+
+
+def checked(architecture: str, parameters: Parameters) -> Parameters:
+    """Return all weights in the architecture's order, or raise as `save_weights` does."""
+    for name, shape in kernel_shapes(architecture).items():
+        got = tuple(part.shape for part in parameters.get(name, ()))
+        if got != (shape, shape[3:]):
+            raise ValueError(f"{name}: got shapes {got}, wanted {(shape, shape[3:])}")
+        for part in parameters[name]:
+            if part.dtype not in FLOATS or not np.isfinite(part).all():
+                raise ValueError(f"{name}: got {part.dtype}, wanted finite {' or '.join(FLOATS)}")
+    return {name: parameters[name] for name in kernel_shapes(architecture)}
+
+
+def _as_text(mean: tuple[float, float, float]) -> str:
+    return " ".join(map(repr, mean))
