@@ -10,9 +10,9 @@ so that reversing the channels once more brings the gradient back to RGB pixels.
 
 Weights that were trained otherwise become such ones exactly (`files.weights.convention`). If their
 channels were red, green, blue, those of the first kernel are reversed. If pictures were divided by
-deviations s_k, the kernel is, too, since (y_k / s_k) w_k = y_k (w_k / s_k). But another mean remains
-another mean. It can't go into the bias, for where the kernel looks out of the picture it sees 0,
-and that is the mean colour.
+deviations s_k, the kernel is, too, since (y_k / s_k) w_k = y_k (w_k / s_k). But another mean
+remains another mean. It can't go into the bias, for where the kernel looks out of the picture it
+sees 0, and that is the mean colour.
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,8 @@ class Choice:
         if NORMALISED.search(name):
             raise ValueError(f"{printable(name, 60)}: normalises batches; wanted a plain VGG")
         size = math.prod(shape)
-        if axes_of(shape) or is_bias(shape) or (is_mean(name) and size <= LARGEST_MEAN):
+        fits = axes_of(shape) or is_bias(shape) or (is_mean(name) and size <= LARGEST_MEAN)
+        if fits and "optimizer" not in name:  # which keeps arrays like the kernels
             self.size += size
             if self.size > MOST:
                 raise ValueError(f"more 3×3 kernels than VGG-19 has ({MOST:,} numbers)")
