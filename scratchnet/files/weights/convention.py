@@ -51,6 +51,20 @@ CLOSE, FAR = 0.25, 0.5  # relative distances: of a fine-tuned kernel; of one in 
 UNTURNED = ("PyTorch", "safetensors", "ONNX")
 
 
+class UntoldError(ValueError):
+    """A file does not tell what has to be known.
+
+    Attributes
+    ----------
+    flag : ``"preprocessing"`` or ``"flipped"``
+        The parameter of `load_weights` to say it with.
+    """
+
+    def __init__(self, message: str, flag: str):
+        super().__init__(message)
+        self.flag = flag
+
+
 class Preprocessing(NamedTuple):
     """How a network's pictures were prepared, channels in its own order: z = (x − mean) / scale."""
 
@@ -99,7 +113,7 @@ def understand(
     form: str,
     path,
     preprocessing: str | None = None,
-    turned: bool | None = None,
+    flipped: bool | None = None,
 ) -> Understood:
     """Make a network's weights of a file's tensors.
 
@@ -113,13 +127,15 @@ def understand(
         The file, for its hash.
     preprocessing : str, optional
         One of `PREPROCESSING`: what a user says.
-    turned : bool, optional
+    flipped : bool, optional
         Whether its kernels are turned by 180°, as Theano's are: what a user says.
 
     Raises
     ------
+    UntoldError
+        If something is not in the file and has to be said, and is not.
     ValueError
-        If it is no whole VGG, or what is not in the file has to be said, and is not.
+        If it is no whole VGG, or has entries that are not finite.
     """
     architecture, parameters, axes, others = arranged(tensors)
     for name, pair in parameters.items():
@@ -127,7 +143,7 @@ def understand(
             raise ValueError(f"{name}: has entries that are not finite")
     notes = [f"no part of VGG, left out: {', '.join(others)}"] if others else []
     near = nearest(parameters["conv1_1"][0])
-    turned, turned_why = _turned(turned, near, axes, form)
+    turned, turned_why = _turned(flipped, near, axes, form)
     how, how_why = _prepared(preprocessing, tensors, near, path, form)
     if near and near != (how.colours, turned):
         notes.append(
@@ -194,9 +210,10 @@ def _turned(said: bool | None, near: Near | None, axes: str, form: str) -> tuple
         return near.turned, "the first is close to the embedded network's"
     if axes == "HWIO" or form in UNTURNED:
         return False, f"{form} with the axes {axes} has them so"
-    raise ValueError(
+    raise UntoldError(
         f"nothing in it says whether its kernels, {axes}, are turned by 180°, as Theano's are: "
-        "say flipped yes or no (scripts/convert_weights.py --flipped)"
+        "say flipped yes or no (scripts/convert_weights.py --flipped)",
+        "flipped",
     )
 
 
@@ -221,9 +238,10 @@ def _prepared(
         return PREPROCESSING[file.preprocessing], f"it is {file.name}"
     if form == "Keras" and all(re.search(r"block\d_conv\d", name) for name in tensors):
         return PREPROCESSING["bgr"], "Keras's names: its VGGs take them so"
-    raise ValueError(
+    raise UntoldError(
         "nothing in it says how its pictures were prepared: say preprocessing bgr or rgb (minus "
-        "the mean) or torchvision (scripts/convert_weights.py --preprocessing)"
+        "the mean) or torchvision (scripts/convert_weights.py --preprocessing)",
+        "preprocessing",
     )
 
 

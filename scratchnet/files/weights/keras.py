@@ -1,8 +1,8 @@
 """Keras's HDF5 files: ``.h5`` in its old and newer layout, and Keras 3's ``.weights.h5``.
 
 HDF5 is a C library that damaged files can crash, and a file of Keras's has no hash that could be
-checked first (`files.hdf5`). So it does not see the file: what Keras writes is little of HDF5, and is
-read here. That is a tree of groups, and arrays of floats in one piece (addresses and sizes of 8
+checked first (`files.hdf5`). So it does not see the file: what Keras writes is little of HDF5, and
+is read here. That is a tree of groups, and arrays of floats in one piece (addresses and sizes of 8
 bytes, little-endian) ::
 
     superblock       signature, versions 0, sizes 8 8, …, at 56 the root's entry

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scratchnet.files.names import MOST, printable
 from scratchnet.files.weights import keras, npz, own, safetensors
-from scratchnet.files.weights.convention import Understood, understand
+from scratchnet.files.weights.convention import Understood, UntoldError, understand
 from scratchnet.files.weights.layers import Choice
 from scratchnet.files.weights.own import Weights, embedded_weights
 
@@ -39,9 +39,11 @@ def load_weights(
     ------
     FileNotFoundError
         If there is no such file.
+    UntoldError
+        If it does not tell what has to be known: a ValueError that names the parameter.
     ValueError
-        If it is not a weight file, or damaged, or no whole VGG-16 or VGG-19, or does not tell what
-        has to be known; one line that begins with the file's name.
+        If it is not a weight file, or damaged, or no whole VGG-16 or VGG-19; one line that begins
+        with the file's name.
     ImportError
         If its format needs a package that is not installed.
     """
@@ -68,6 +70,8 @@ def examine(
         choice = Choice()
         tensors = reader.read(path, choice)
         understood = understand(tensors, reader.FORMAT, path, preprocessing, flipped)
+    except UntoldError as error:
+        raise UntoldError(f"{shown}: {error}", error.flag) from None
     except PermissionError:
         problem = "no permission to read this weight file"
     except (OSError, ValueError) as error:
