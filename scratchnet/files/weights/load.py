@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 from scratchnet.files.names import MOST, printable
-from scratchnet.files.weights import keras, npz, own, safetensors
+from scratchnet.files.weights import keras, matconvnet, npz, onnx, own, pytorch, safetensors
 from scratchnet.files.weights.convention import Understood, UntoldError, understand
 from scratchnet.files.weights.layers import Choice
 from scratchnet.files.weights.own import Weights, embedded_weights
 
-READERS = (npz, safetensors, keras)
+READERS = (npz, safetensors, keras, pytorch, matconvnet, onnx)
 HEAD = 512  # bytes that a format is recognised by
 
 
