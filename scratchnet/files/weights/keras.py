@@ -33,9 +33,10 @@ from scratchnet.files.names import printable
 FORMAT = "Keras"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DEEPEST = 16  # groups in groups
-MOST_READ = 2**26  # bytes of all but numbers, each reading counted as 64 more
+MOST_READ = 2**24  # bytes of all but numbers, each reading counted as 64 more
 LONGEST_NAME = 512
 DATASPACE, DATATYPE, EXTERNAL, LAYOUT, FILTERS, CONTINUATION, GROUP = 1, 3, 7, 8, 11, 16, 17
+NEWER_GROUP = (2, 6)  # messages of groups that are stored otherwise, with links out of the file
 NOWHERE = 2**64 - 1
 
 
@@ -143,9 +144,7 @@ class _Tree:
         """Yield the datasets below an entry of a group, or the one that it is."""
         address, kind = struct.unpack("<QL", entry[8:20])
         if kind > 1 or depth > DEEPEST:
-            raise ValueError(
-                f"{printable(name, 60)}: a link, or too deep; wanted what Keras writes"
-            )
+            raise ValueError(f"{printable(name, 60)}: a link, or groups too deep")
         self.once(address, name)
         messages = self.messages(address, name)
         if any(kind == GROUP for kind, _ in messages):
@@ -155,6 +154,8 @@ class _Tree:
             for child in self.entries(tree, name, 0):
                 own = self.name(names, child)
                 yield from self.below(child, f"{name}/{own}" if name else own, depth + 1)
+        elif any(kind in NEWER_GROUP for kind, _ in messages):
+            raise ValueError(f"{printable(name, 60)}: of a newer layout of HDF5 than Keras writes")
         elif any(kind == LAYOUT for kind, _ in messages):
             yield name, messages
 

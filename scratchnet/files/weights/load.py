@@ -79,7 +79,7 @@ def examine(
     else:
         facts = {"format": reader.FORMAT, **understood.facts}
         return Understood(understood.weights, facts, [*understood.notes, *choice.notes()])
-    raise ValueError(f"{shown}: {printable(problem, 2 * MOST)}")
+    raise ValueError(f"{shown}: {printable(problem, MOST)}")
 
 
 def _examine_own(path: Path) -> Understood:

@@ -55,27 +55,31 @@ def read(
     """
     tensors = {}
     try:
-        check_directory(path)
+        count = checked_directory(path)
         with zipfile.ZipFile(path) as archive:
+            if len(archive.infolist()) != count:
+                raise ValueError(f"damaged: its table of contents has not {count} entries")
             for entry in archive.infolist():
                 name = entry.filename.removesuffix(".npy")
                 if name in tensors:
                     raise ValueError(f"{printable(name, 60)}: is there twice")
+                if not entry.filename.endswith(".npy"):
+                    raise ValueError(f"{printable(name, 60)}: an entry that is no array")
                 if entry.compress_type not in METHODS:
                     raise ValueError(f"{printable(name, 60)}: not compressed as NumPy does")
-                if entry.filename.endswith(".npy"):
-                    with archive.open(entry) as file:
-                        values = _read_array(file, entry.file_size, name, wanted)
-                    tensors |= {} if values is None else {name: values}
+                with archive.open(entry) as file:
+                    values = _read_array(file, entry.file_size, name, wanted)
+                tensors |= {} if values is None else {name: values}
     except DAMAGED as error:
-        raise ValueError(f"damaged, or no npz archive ({error})") from None
+        raise ValueError(f"damaged, or no npz archive ({printable(error, 120)})") from None
     return tensors
 
 
-def check_directory(path: str | os.PathLike) -> None:
-    """Raise ValueError unless an archive's table of contents is short, and where it belongs.
+def checked_directory(path: str | os.PathLike) -> int:
+    """Return how many entries an archive says to have.
 
-    zipfile reads the whole of it before anything can be asked.
+    Raises ValueError unless its table of contents is short, and where it belongs: zipfile reads the
+    whole of it before anything can be asked.
     """
     with open(path, "rb") as file:
         size = file.seek(0, io.SEEK_END)
@@ -83,11 +87,12 @@ def check_directory(path: str | os.PathLike) -> None:
         last = file.read().rjust(END.size, b"\0")
         file.seek(max(0, size - END.size - 20))
         before = file.read(4)
-    signature, *_, length, begin, comment = END.unpack(last)
+    signature, _, _, _, count, length, begin, comment = END.unpack(last)
     if signature != b"PK\5\6" or comment or before == b"PK\6\7":
         raise ValueError("damaged: it does not end as a zip archive does")
     if length > LARGEST_DIRECTORY or begin + length + END.size != size:
         raise ValueError(f"damaged: a table of contents of {length} bytes, at {begin} of {size}")
+    return count
 
 
 def write(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:

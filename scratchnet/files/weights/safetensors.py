@@ -105,7 +105,9 @@ def write(
 def _entries(header: bytes) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:
     """Yield name, dtype, shape, begin and end of each tensor in a header."""
     try:
-        entries = json.loads(header.decode(), object_pairs_hook=_without_twins)
+        entries = json.loads(
+            header.decode(), object_pairs_hook=_without_twins, parse_int=_short_number
+        )
     except UnicodeDecodeError:
         raise ValueError("its header is not UTF-8") from None
     except RecursionError:
@@ -135,6 +137,13 @@ def _without_twins(pairs: list) -> dict:
     if len(names) != len(pairs):
         raise ValueError("its header has a name twice")
     return names
+
+
+def _short_number(digits: str) -> int:
+    """Read a whole number that a file's length can be; of a million digits it would take long."""
+    if len(digits) > 19:
+        raise ValueError(f"its header has a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _are_lengths(numbers: object) -> bool:
