@@ -1,8 +1,9 @@
 """Convert a file of VGG-16 or VGG-19 weights of any format, or say what it is.
 
 Formats: scratchnet's own, Keras's .h5 and .weights.h5, .npz, .safetensors, PyTorch's .pth,
-MatConvNet's .mat, ONNX. They are recognised by what is in them. What a file does not tell has to be said: how its pictures were prepared (--preprocessing),
-and, in an old file of Theano's, whether kernels are turned by 180° (--flipped).
+MatConvNet's .mat, ONNX. They are recognised by what is in them. What a file does not tell has to
+be said: how its pictures were prepared (--preprocessing), and, in an old file of Theano's, whether
+kernels are turned by 180° (--flipped).
 
   python scripts/convert_weights.py vgg19.pth --preprocessing torchvision
   python scripts/convert_weights.py --inspect vgg19.pth

@@ -17,7 +17,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from scratchnet.files.names import printable
-from scratchnet.network.architecture import CONVOLUTIONS_PER_BLOCK, kernel_shapes
+from scratchnet.network.architecture import (
+    CHANNELS_PER_BLOCK,
+    CONVOLUTIONS_PER_BLOCK,
+    kernel_shapes,
+)
 
 MOST = 25_000_000  # numbers: VGG-19 has 20 million
 MOST_LEFT = 10_000  # names
@@ -46,14 +50,18 @@ class Choice:
     def __init__(self):
         self.left: dict[str, tuple[int, ...]] = {}
         self.size = 0
+        self.normalised: set[int] = set()  # widths of layers that normalise
 
     def __call__(self, name: str, shape: tuple[int, ...]) -> bool:
         """Tell whether to read a tensor; raise ValueError for what no VGG has, or for too many."""
-        if NORMALISED.search(name):
-            raise ValueError(f"{printable(name, 60)}: normalises batches; wanted a plain VGG")
         size = math.prod(shape)
+        if NORMALISED.search(name):  # between the convolutions; a classifier behind them may
+            self.normalised.add(size)
+            if self.normalised.issuperset(CHANNELS_PER_BLOCK):
+                raise ValueError(f"{printable(name, 60)}: normalises batches; wanted a plain VGG")
         fits = axes_of(shape) or is_bias(shape) or (is_mean(name) and size <= LARGEST_MEAN)
-        if fits and "optimizer" not in name:  # which keeps arrays like the kernels
+        # An optimizer keeps arrays like the kernels.
+        if fits and "optimizer" not in name and not NORMALISED.search(name):
             self.size += size
             if self.size > MOST:
                 raise ValueError(f"more 3×3 kernels than VGG-19 has ({MOST:,} numbers)")
