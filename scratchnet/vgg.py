@@ -96,8 +96,8 @@ class VGG(Network):
     ) -> Network:
         """Load a network from a weight file of any format; without a path, the embedded VGG-16.
 
-        Parameters are those of `load_weights`, `build` and `VGG`. Raises FileNotFoundError,
-        ValueError and ImportError, as these do.
+        Parameters are those of `load_weights`, `build` and `VGG`. Raises FileNotFoundError
+        and ValueError, as these do.
         """
         architecture, parameters, mean = load_weights(
             path, preprocessing=preprocessing, flipped=flipped

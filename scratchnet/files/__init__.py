@@ -3,8 +3,8 @@
 `images`: files ↔ float32 arrays (H, W, 3), RGB in 0–255; `masks`: files → weights in 0–1;
 `decoding` reads them, `colours` converts by colour profiles, `arrays` checks what a caller passes,
 `animation` makes moving pictures. `saving`: files that are never half-written; `names`: what may be
-printed of theirs. `hdf5`: checked before it is read. `weights`: the network's parameters, with a
-hash of all numbers.
+printed of theirs. `hdf5`: checked before it is read. `weights`: the network's parameters, in
+our own files, with a hash of all numbers, and in those of others.
 """
 
 from scratchnet.files.images import find_pictures, load_image, resize_image, save_image

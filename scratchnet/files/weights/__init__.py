@@ -1,7 +1,8 @@
 """The network's weights, in every form people have them.
 
 `own` is our format, and says what weights are here: `Weights`. Others are read by one small module
-each (`npz`, `safetensors`, `keras`), which knows its container and nothing of networks ::
+each (`npz`, `safetensors`, `keras`, `pytorch`, `matconvnet`, `onnx`), which knows its container and
+nothing of networks, and needs no other package ::
 
     FORMAT                        its name, as it is shown
     recognises(head, path)        tells by a file's first 512 bytes, and looks further where it must

@@ -44,8 +44,6 @@ def load_weights(
     ValueError
         If it is not a weight file, or damaged, or no whole VGG-16 or VGG-19; one line that begins
         with the file's name.
-    ImportError
-        If its format needs a package that is not installed.
     """
     path = embedded_weights() if path is None else path
     return examine(path, preprocessing=preprocessing, flipped=flipped).weights
