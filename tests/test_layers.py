@@ -26,7 +26,7 @@ from scratchnet.network.convolution import (
 )
 from scratchnet.network.gram import Gram
 from scratchnet.network.pooling import AveragePool, MaxPool
-from scratchnet.network.preprocessing import Preprocess
+from scratchnet.network.preprocessing import Preprocess, check_mean, mean_colour
 from scratchnet.network.relu import ReLU
 
 SHAPES = [(1, 1, 1), (3, 3, 1), (2, 2, 3), (5, 4, 2), (7, 6, 3)]
@@ -282,6 +282,19 @@ def test_preprocess_by_hand():
     assert np.allclose(y, [[[3, 2, 1]]], atol=1e-12)  # blue first
     dx = Preprocess().backward(np.array([[[30.0, 20.0, 10.0]]]), cache)
     assert dx.tolist() == [[[10, 20, 30]]]  # red first again
+
+
+def test_preprocess_with_another_mean_by_hand():
+    layer = Preprocess(mean=(1.0, 2.0, 3.0))  # blue, green, red
+    assert layer.forward(np.array([[[13.0, 22.0, 31.0]]]))[0].tolist() == [[[30, 20, 10]]]
+    assert mean_colour([ReLU(), layer]) == (3, 2, 1)
+    assert not layer.forward(np.array([[mean_colour([layer])]]))[0].any()
+
+
+@pytest.mark.parametrize("mean", [(1, 2), (1, 2, 256), (1, 2, float("nan")), "abc", None])
+def test_a_mean_that_is_no_colour_is_refused(mean):
+    with pytest.raises(ValueError, match="wanted three numbers in 0–255"):
+        check_mean(mean)
 
 
 # ----------------------------------------------------------------- all layers

@@ -13,11 +13,11 @@ from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and
 MEAN_RGB = np.array(MEAN_BGR[::-1])
 
 
-def one_convolution(dtype="float64"):
+def one_convolution(dtype="float64", mean=MEAN_BGR):
     """Return the kernel 1 … 9, row by row, on the red channel, with a bias of 100."""
     kernel = np.zeros((3, 3, 3, 1), dtype)
     kernel[:, :, 2, 0] = np.arange(1, 10).reshape(3, 3)  # BGR: red is the last
-    layers = [Preprocess("preprocess"), Convolution(kernel, np.full(1, 100, dtype), name="conv")]
+    layers = [Preprocess(mean=mean), Convolution(kernel, np.full(1, 100, dtype), name="conv")]
     return Network(layers, dtype=dtype)
 
 
@@ -56,11 +56,13 @@ def test_a_response_has_no_sign():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("of_image", [np.uint8, np.float32, np.float64])
-def test_what_is_covered_is_exactly_0_to_the_network(rng, dtype, of_image):
+@pytest.mark.parametrize("mean", [MEAN_BGR, (103.53, 116.28, 123.675)])
+def test_what_is_covered_is_exactly_0_to_the_network(rng, dtype, of_image, mean):
     """With the whole field covered, the bias is left, to the last digit; the picture stays."""
     image = rng.integers(0, 256, (6, 6, 3)).astype(of_image)
     before = image.copy()
-    found = occlusion_map(one_convolution(dtype), image, "conv", (2, 2), 0, square=3, step=3)
+    network = one_convolution(dtype, mean)
+    found = occlusion_map(network, image, "conv", (2, 2), 0, square=3, step=3)
     assert found.response.shape == (1, 1)
     assert found.response[0, 0] == abs(found.activation - 100)
     assert np.array_equal(image, before)

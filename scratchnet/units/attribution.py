@@ -35,7 +35,7 @@ control (``scripts/explain_units.py``).
 import numpy as np
 
 from scratchnet.network.network import Network
-from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.network.preprocessing import mean_colour
 from scratchnet.units.deconvnet import check_unit, project_back
 
 NOISE = 0.15  # of the picture's range of values: the middle of what the paper recommends, 10–20 %
@@ -118,7 +118,7 @@ def integrated_gradients(
         x′; without it, the mean colour, of which the first layer sees zeros.
     """
     image = np.asarray(image, float)
-    difference = image - (np.array(MEAN_BGR[::-1]) if baseline is None else baseline)
+    difference = image - (mean_colour(network.layers) if baseline is None else baseline)
     total = np.zeros(image.shape)
     for m in range(1, steps + 1):
         # s_m = (m − ½) / n

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnet.network.network import Network
-from scratchnet.network.preprocessing import MEAN_BGR
+from scratchnet.network.preprocessing import mean_colour
 from scratchnet.units.deconvnet import aligned_box, check_unit
 from scratchnet.units.receptive_field import receptive_field
 
@@ -122,7 +122,7 @@ def occlusion_map(
     for u, v in np.ndindex(response.shape):
         if part[rows[u], cols[v]].size:  # else the square is outside the picture
             covered = part.copy()
-            covered[rows[u], cols[v]] = MEAN_BGR[::-1]
+            covered[rows[u], cols[v]] = mean_colour(network.layers)
             # response_uv = |a − a_covered|
             response[u, v] = abs(activation - a(covered))
     return OcclusionMap(response, activation, starts, square, step)
