@@ -226,6 +226,8 @@ def test_what_a_file_does_not_tell_is_asked_for(tmp_path, random19):
     assert caught.value.flag == "preprocessing"
     with pytest.raises(ValueError, match="got preprocessing 'caffe', wanted one of bgr, rgb, torc"):
         load_weights(tmp_path / "w.npz", flipped=False, preprocessing="caffe")
+    with pytest.raises(ValueError, match=r"vgg16\.h5: tells all itself; leave out preprocessing"):
+        load_weights(embedded_weights(), preprocessing="rgb")
     # Keras's names tell both, for Keras's own order of axes
     keras_new(tmp_path / "w.h5", random19)
     assert "Keras's names" in examine(tmp_path / "w.h5").facts["pictures"]

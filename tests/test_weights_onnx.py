@@ -23,7 +23,7 @@ needs_onnx = pytest.mark.skipif(onnx is None, reason="onnx is not installed")
 
 # ---------------------------------------------------------------- files made by hand
 
-KERNEL = "functional_1/block1_conv1_1/convolution/ReadVariableOp:0"  # as in scripts/convert_weights
+KERNEL = "functional_1/block1_conv1_1/convolution/ReadVariableOp:0"  # what embed_weights reads
 BIAS = "functional_1/block1_conv1_1/Squeeze:0"
 rng = np.random.default_rng(0)
 NUMBERS = {

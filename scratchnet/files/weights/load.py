@@ -60,6 +60,8 @@ def examine(
         with open(path, "rb") as file:
             head = file.read(HEAD)
         if own.recognises(head, path):
+            if preprocessing is not None or flipped is not None:
+                raise ValueError("tells all itself; leave out preprocessing and flipped")
             return _examine_own(path)
         reader = next((reader for reader in READERS if reader.recognises(head, path)), None)
         if reader is None:
