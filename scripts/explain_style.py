@@ -44,7 +44,6 @@ from scratchnet.pages.figures import (
     own_scale_panels,
     row,
     side_near,
-    spotlight,
     to_side,
     unit_sheet,
 )
@@ -60,6 +59,7 @@ from scratchnet.units.correlation import (
     together,
     without_repeats,
 )
+from scratchnet.units.display import spotlight
 from scratchnet.units.scan import settings
 
 SIDE, GAP = 144, 16  # px: of a patch; between pictures

@@ -42,7 +42,6 @@ from scratchnet.pages.figures import (
     own_scale_panels,
     sheet,
     side_near,
-    spotlight,
     square,
     to_side,
     unit_sheet,
@@ -50,6 +49,7 @@ from scratchnet.pages.figures import (
 )
 from scratchnet.units.choice import chosen_channels
 from scratchnet.units.deconvnet import RULES, explain_patch
+from scratchnet.units.display import spotlight
 from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and_step
 from scratchnet.units.scan.patches import Patch, TopPatches
 
@@ -144,7 +144,7 @@ def lit(piece: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
     """Show a patch where its responses are; each is for a cell of step × step pixels."""
     size = len(piece)
     light = enlarge(response[:, :, None], step)[:size, :size, 0]
-    return spotlight(piece, light)
+    return spotlight(piece, light, light.max())
 
 
 def occlusion_panels(

@@ -20,7 +20,6 @@ from scratchnet.network.relu import ReLU
 from scratchnet.units.deconvnet import (
     RULES,
     aligned_box,
-    as_picture,
     explain,
     explain_patch,
     project_back,
@@ -407,20 +406,6 @@ def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(fast3
 
 
 # ------------------------------------------------------------------------- pictures, errors
-
-
-def test_as_picture_is_grey_at_0_and_has_one_scale(rng):
-    """Magnitudes 0 … 100, beside as many zeros: all but the largest stay below 99."""
-    signal = np.zeros((101, 2, 3))
-    signal[:, 0, 1] = np.arange(101) * np.where(np.arange(101) % 2, 1, -1)
-    signal[:, 1, 0] = 1e-4  # rounding
-    picture = as_picture(signal)
-    scale = np.quantile(np.arange(1, 101), 0.99)  # 99.01
-    assert np.allclose(picture[:100, 0, 1], 127.5 + 127.5 * signal[:100, 0, 1] / scale)
-    assert picture[100, 0, 1] == 0 and as_picture(-signal)[100, 0, 1] == 255
-    assert (picture[:, :, 2] == 127.5).all()
-    assert (as_picture(np.zeros((2, 2, 3))) == 127.5).all()
-    assert as_picture(signal.astype(np.float32)).dtype == np.float32
 
 
 def test_preprocess_alone_brings_a_signal_back_to_rgb():

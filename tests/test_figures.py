@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from scratchnet import ReceptiveField
-from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.pages import figures
 from scratchnet.pages.figures import (
     EMPTY,
@@ -15,7 +14,6 @@ from scratchnet.pages.figures import (
     fields_on_picture,
     growing_panels,
     own_scale_panels,
-    spotlight,
     text_lines,
     to_side,
     unit_panel,
@@ -72,17 +70,6 @@ def test_to_side_enlarges_by_whole_numbers_and_reduces():
     ramp = np.arange(12.0).reshape(2, 2, 3)
     assert np.array_equal(to_side(ramp, 5), ramp.repeat(2, 0).repeat(2, 1))
     assert to_side(patch(RED, 9), 4).shape == (4, 4, 3)
-
-
-def test_a_spotlight_shows_only_the_lit_place():
-    light = np.array([[0.0, 0.0], [0.0, 5.0]])
-    mean = MEAN_BGR[::-1]
-    lit = spotlight(patch(RED, 20), light)
-    assert np.allclose(lit[0, 0], mean, atol=3) and np.allclose(lit[-1, -1], RED, atol=3)
-    assert np.allclose(spotlight(patch(RED), 0 * light), mean)
-    half = spotlight(patch(RED), light + 5, full=10)
-    assert np.allclose(half[0, 0], np.add(RED, mean) / 2, atol=9)
-    assert np.allclose(spotlight(patch(RED), light + 9, full=1), RED)
 
 
 def test_a_reduced_signal_keeps_its_contrast():

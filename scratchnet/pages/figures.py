@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.files.images import resize_image
-from scratchnet.network.preprocessing import MEAN_BGR
-from scratchnet.units.deconvnet import as_picture
+from scratchnet.units.display import as_picture
 from scratchnet.units.receptive_field import ReceptiveField
 from scratchnet.units.strongest import crop
 
@@ -168,30 +167,6 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
 def own_scale_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     """Put panels below each other, each at a scale of its own; returns an ndarray (H, W, 3)."""
     return _framed(_stack([*map(_column, panels), text_lines(wrap(caption, WIDTH), TEXT)]))
-
-
-def spotlight(image: np.ndarray, light: np.ndarray, full: float | None = None) -> np.ndarray:
-    """Show a picture only where ``light`` is large, and the mean colour elsewhere.
-
-    Parameters
-    ----------
-    image : ndarray, (H, W, 3)
-    light : ndarray, (h, w)
-        At least 0, of any size: it is spread over the whole picture.
-    full : float, optional
-        The light that shows the picture as it is; without it, the largest.
-
-    Returns
-    -------
-    lit : ndarray, (H, W, 3)
-        From the mean colour, where the light is 0, to the picture, where it is ``full``.
-    """
-    full = (light.max() if full is None else full) or 1
-    scaled = np.asarray(np.minimum(light / full, 1), np.float32)[:, :, None]
-    # resize_image is for pictures in 0–255
-    spread = resize_image(255 * scaled, image.shape[:2]) / 255
-    mean = np.array(MEAN_BGR[::-1], np.float32)
-    return mean + spread * (image - mean)
 
 
 def view(signal: np.ndarray, side: int) -> np.ndarray:

@@ -16,6 +16,7 @@ a layer of block 4 here, such as relu4_3.) Read, in this order:
   max(g, 0) or max(g, 0)·1[x>0];
 - `attribution`: the same, asked at many pictures: the mean of gradients under noise, and
   (x − x′) · ∫ ∂a/∂x dt on the way from x′ to x;
+- `display`: how such a signal is shown, in colours or as the photograph lit by it;
 - `occlusion`: the same, measured: |a − a_covered|;
 - `maximise`: a picture made for a unit, x ← x + a step along ∂a_ijk/∂x; with `goals`, what it is
   made for, and `sampling`, a look at it through B, and back through Bᵀ;

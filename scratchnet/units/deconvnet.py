@@ -51,8 +51,6 @@ from scratchnet.network.relu import ReLU
 from scratchnet.units.receptive_field import ReceptiveField, receptive_field
 
 Box = tuple[int, int, int, int]
-SHOWN = 0.99  # of a signal's magnitudes are below the one that is shown as black or white
-ROUNDING = 1e-5  # of the largest magnitude: what is smaller is no signal
 
 
 def gradient_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
@@ -234,35 +232,6 @@ def aligned_box(
     place = position[0] - top // jump, position[1] - left // jump
     # bottom = min(u·jump − p + r, H)
     return (top, left, min(bottom, H), min(right, W)), place
-
-
-def as_picture(signal: np.ndarray) -> np.ndarray:
-    """Turn a signal into a picture: grey where it is 0, all colours on one scale.
-
-    A deep unit's signal has a few entries so large that all others would be grey beside them. So
-    the scale is the magnitude that 99 % of the entries stay below, not counting those that are 0
-    or rounding; what is larger is cut off.
-
-    Parameters
-    ----------
-    signal : ndarray, (H, W, 3)
-
-    Returns
-    -------
-    picture : ndarray, (H, W, 3)
-        RGB in 0–255: 127.5 + 127.5 · signal / scale.
-
-    Examples
-    --------
-    >>> as_picture(np.array([[[-1.0, 0.0, 1.0]]])).tolist()
-    [[[0.0, 127.5, 255.0]]]
-    """
-    magnitude = np.abs(signal)
-    counted = magnitude[magnitude > ROUNDING * magnitude.max()]
-    if not counted.size:  # a unit that doesn't fire
-        return np.full_like(signal, 127.5)
-    scale = np.quantile(counted, SHOWN).astype(signal.dtype)
-    return np.clip(127.5 + 127.5 * (signal / scale), 0, 255)
 
 
 def check_unit(
