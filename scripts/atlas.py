@@ -33,16 +33,15 @@ from scratchnet import VGG
 from scratchnet.files.names import expanded
 from scratchnet.pages.atlas import (
     GRID,
-    VIEW_SIDE,
     AtlasLayer,
     AtlasPatch,
     AtlasUnit,
     atlas_html,
 )
-from scratchnet.pages.figures import view
 from scratchnet.pages.page import save_page
 from scratchnet.units.choice import chosen_channels
 from scratchnet.units.deconvnet import explain_patch
+from scratchnet.units.display import signal_view
 from scratchnet.units.scan.patches import Patch, TopPatches
 
 
@@ -85,8 +84,7 @@ class Sources:
 def atlas_patch(network, layer: str, channel: int, patch: Patch, sources: Sources) -> AtlasPatch:
     """Return a patch with its deconvnet view."""
     signal = explain_patch(network, sources.pictures(patch), layer, patch.position, channel)
-    shown = view(signal, min(VIEW_SIDE, len(signal)))
-    return AtlasPatch(patch.value, sources.number(patch), patch.box, shown)
+    return AtlasPatch(patch.value, sources.number(patch), patch.box, signal_view(signal))
 
 
 def run(arguments: argparse.Namespace) -> bool:

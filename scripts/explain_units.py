@@ -1,10 +1,11 @@
 """Show what in its strongest patches excites a unit, and how far such pictures can be trusted.
 
 Starts from the patches that top_patches.py finds (and finds them, if they are not there). Saves
-beside them: panels of units, each patch beside its deconvnet view (…_deconvnet.png); for a patch
-of each layer the three rules, and the same in a network with random weights (…_control.png); which
-part of a patch matters, by covering one square after the other (…_occlusion.png), and the table of
-that, theoretical and effective field by layer (…_occlusion.md).
+beside them: of some units of each layer the three strongest patches, what in them excites the unit
+by guided backpropagation, and the patches lit by it (…_views.png); for a patch of each layer five
+such methods, and the same in a network with random weights (…_control.png); which part of a patch
+matters, by covering one square after the other (…_occlusion.png), and the table of that,
+theoretical and effective field by layer (…_occlusion.md).
 """
 
 # ruff: noqa: E402 (signals are seen to before the imports, which take a second)
@@ -16,177 +17,93 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
-from collections.abc import Iterator
-from typing import NamedTuple
 
-import numpy as np
 from command_line import Parser, leave, positive
-from places import save_and_say, save_text
+from layout import Panel, own_scale_panels
+from places import save_and_say, save_text, table
 from scanning import (
     Pictures,
     add_scan_flags,
-    chosen_units,
     figure_places,
     parse_with_units,
     reported,
     run_scan,
-    tqdm,
 )
+from unit_panels import PART, Drawing, Example, passes
+from work import Work
 
 from scratchnet import VGG, save_image
 from scratchnet.files.weights import load_weights, random_parameters
-from scratchnet.pages.figures import (
-    Panel,
-    enlarge,
-    label_rows,
-    own_scale_panels,
-    sheet,
-    side_near,
-    square,
-    to_side,
-    unit_sheet,
-    view,
+from scratchnet.units.choice import chosen_channels, whole_patches
+from scratchnet.units.scan.patches import TopPatches
+
+VIEWS = (
+    "Above: a unit's strongest patches. Middle: what in them excites it, by guided "
+    "backpropagation: grey where nothing does; smoothed by a 300th of its side, each on a scale of "
+    "its own. Such a picture follows the patch's own edges in part, whatever the weights (see the "
+    "control). Below: the patch lit by the energy of that signal, which is smoothed by a 64th of "
+    "the side; the mean colour elsewhere. All that is seen in it is the photograph; where, is the "
+    "unit."
 )
-from scratchnet.units.choice import chosen_channels
-from scratchnet.units.deconvnet import RULES, explain_patch
-from scratchnet.units.display import spotlight
-from scratchnet.units.occlusion import occlusion_map, share_of_field, square_and_step
-from scratchnet.units.scan.patches import Patch, TopPatches
-
-SIDE, LARGE = 96, 200  # px: of a patch in the figures
-GAP = 12
-PART = 0.9  # of the responses, that the effective field holds
-CAPTIONS = {
-    "deconvnet": (
-        "At the left of each pair a unit's strongest patches, at the right what in them excites "
-        "it, by a deconvnet, grey where nothing does. Such a picture follows the patch's own edges "
-        "in part, whatever the weights."
-    ),
-    "control": (
-        "A patch; then gradient, deconvnet and guided backpropagation in the trained network; then "
-        "the same three in a network with random weights, for its strongest channel there."
-    ),
-    "occlusion": (
-        "Patches, and of each what changes the unit most if a square around it is covered."
-    ),
-}
-
-
-class Example(NamedTuple):
-    """A channel and one of its patches."""
-
-    layer: str
-    channel: int
-    patch: Patch
+CONTROL = (
+    "A patch; what gradient, deconvnet and guided backpropagation show, the patch lit by the "
+    "third, SmoothGrad, and integrated gradients: above in the trained network, below in one with "
+    "random weights, for its strongest channel there. All are smoothed and scaled alike."
+)
+OCCLUSION = (
+    "Patches, and below each what changes the unit if a square around it is covered, smoothed by "
+    "half a step; the rest is dimmed."
+)
+HEAD = [
+    "layer", "theoretical field", "units", "covered",
+    f"{100 * PART:.0f} % of the response lie in (range)", "a square of that area",
+]  # fmt: skip
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add_scan_flags(parser)
+    # fmt: off
+    parser.add_argument("--shown", type=positive, default=4, metavar="N",
+                        help="units of a layer whose views are drawn, where --units names none")
     parser.add_argument("--occluded", type=positive, default=5, metavar="N",
-                        help="units of a layer whose effective field is measured")  # fmt: skip
+                        help="units of a layer whose effective field is measured")
+    # fmt: on
     return parse_with_units(parser)
 
 
-def deconvnet_panels(top, network, units, pictures) -> Iterator[Panel]:
-    """Yield a layer's panel: each unit's patches beside their deconvnet views."""
-    k = top.settings.k
-    with tqdm(total=sum(map(len, units.values())), unit="unit", desc="deconvnet") as bar:
-        for layer, channels in units.items():
-            pairs = []
-            for channel in channels:
-                patches, views = [], []
-                for patch in top.patches(layer, channel):
-                    image = pictures(patch)
-                    signal = explain_patch(network, image, layer, patch.position, channel)
-                    patches.append(to_side(pictures.cut(patch), SIDE))
-                    views.append(view(signal, SIDE))
-                side = side_near(top.fields[layer].size, SIDE)
-                sheets = [unit_sheet(shown, k, side) for shown in (patches, views)]
-                pairs.append(sheet(sheets, 2, GAP // 2))
-                bar.update()
-            if pairs:
-                lines = [f"sees {top.fields[layer].size} px", *label_rows(list(map(str, channels)))]
-                yield Panel(layer, lines, square(pairs, 2 * GAP))
+def chosen(
+    top: TopPatches, arguments: argparse.Namespace
+) -> tuple[dict[str, list[int]], list[Example], dict[str, list[Example]]]:
+    """Return which units' views are drawn, what the control is shown of, and what is covered."""
+    views, controls, covered = {}, [], {}
+    for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size):
+        all_of_it = chosen_channels(top, layer, len(top.of(layer).value), arguments.choose)
+        asked = arguments.units.get(layer)
+        views[layer] = asked or all_of_it[: arguments.shown]
+        if patches := top.patches(layer, views[layer][0]) if views[layer] else []:
+            controls.append(Example(layer, views[layer][0], patches[0]))
+        whole = whole_patches(top, layer, asked or all_of_it, arguments.occluded)
+        covered[layer] = [Example(layer, channel, patch) for channel, patch in whole]
+    return views, controls, covered
 
 
-def control_panels(network, control, units: list[Example], pictures) -> Iterator[Panel]:
-    """Yield for a patch of each layer what each rule shows, trained and with random weights."""
-    for layer, channel, patch in tqdm(units, unit="layer", desc="control"):
-        image = pictures(patch)
-        shown = [to_side(pictures.cut(patch), LARGE)]
-        there = control.forward(image, [layer])[0][layer][patch.position]
-        for vgg, k in ((network, channel), (control, int(there.argmax()))):
-            for rule in RULES:
-                signal = explain_patch(vgg, image, layer, patch.position, k, rule)
-                shown.append(view(signal, LARGE))
-        yield Panel(f"{layer}, unit {channel}", [], sheet(shown, len(shown), GAP))
-
-
-def whole_patches(
-    top: TopPatches, layer: str, asked: list[int] | None, count: int, choose: str
-) -> list[Example]:
-    """Return the first channels of a layer that have a patch wholly inside its picture.
-
-    Of those asked for; without any, of all, in the order in which ``choose`` takes them.
-    """
-    examples = []
-    channels = asked or chosen_channels(top, layer, len(top.of(layer).value), choose)
-    for channel in channels:
-        whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
-        if whole and len(examples) < count:
-            examples.append(Example(layer, channel, whole[0]))
-    return examples
-
-
-def lit(piece: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
-    """Show a patch where its responses are; each is for a cell of step × step pixels."""
-    size = len(piece)
-    light = enlarge(response[:, :, None], step)[:size, :size, 0]
-    return spotlight(piece, light, light.max())
-
-
-def occlusion_panels(
-    top, network, pictures, arguments: argparse.Namespace
-) -> Iterator[tuple[Panel, str]]:
-    """Yield a layer's panel and its row of the table."""
-    asked, count, choose = arguments.units, arguments.occluded, arguments.choose
-    units = {
-        layer: whole_patches(top, layer, asked.get(layer), count, choose) for layer in top.fields
-    }
-    with tqdm(total=sum(map(len, units.values())), unit="unit", desc="occlusion") as bar:
-        for layer, whole in units.items():
-            size, shown, shares = top.fields[layer].size, [], []
-            square, step = square_and_step(size)
-            for _, channel, patch in whole:
-                image = pictures(patch)
-                response = occlusion_map(
-                    network, image, layer, patch.position, channel, square=square, step=step
-                ).response
-                shares.append(share_of_field(response, PART))
-                piece = pictures.cut(patch)
-                shown += [to_side(piece, LARGE), to_side(lit(piece, response, step), LARGE)]
-                bar.update()
-            if not whole:
-                continue
-            mean = np.mean(shares)
-            effective = f"{100 * mean:.0f} %"
-            spread = f"{100 * min(shares):.0f}–{100 * max(shares):.0f} %"
-            row = (
-                f"| {layer} | {size} px | {len(whole)} | {square} px, every {step} "
-                f"| {effective} ({spread}) | {size * mean**0.5:.0f} px |"
-            )
-            numbers = ", ".join(str(example.channel) for example in whole)
-            line = f"units {numbers}: of {size} by {size} px, {effective} hold 90 % of the response"
-            yield Panel(layer, [line], sheet(shown, len(shown), GAP)), row
+def said_of_speckle(layer: str, shares: dict[str, float]) -> str:
+    """Say how much of deconvnet's signal has nothing to do with the picture."""
+    if not shares:
+        return ""
+    most, least = (f"{100 * share:.0f} %" for share in (max(shares.values()), min(shares.values())))
+    return (
+        f" Deconvnet speckles, for its signal also goes where a ReLU was off: of its energy below "
+        f"{layer}, {least} to {most} lie there."
+    )
 
 
 def run(arguments: argparse.Namespace) -> bool:
     """Scan if need be, and draw."""
-    *figures, table_place = figure_places(arguments, *(f"_{kind}.png" for kind in CAPTIONS),
-                                          "_occlusion.md")  # fmt: skip
-    places = dict(zip(CAPTIONS, figures, strict=True))
+    ends = ("_views.png", "_control.png", "_occlusion.png", "_occlusion.md")
+    views_place, control_place, occlusion_place, table_place = figure_places(arguments, *ends)
     top = run_scan(arguments, INTERRUPTS)
     architecture, learned, mean = load_weights(arguments.weights)
     network, control = (
@@ -194,35 +111,30 @@ def run(arguments: argparse.Namespace) -> bool:
         for parameters in (learned, random_parameters(architecture))
     )
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
-    units = chosen_units(top, arguments)
+    views, controls, covered = chosen(top, arguments)
 
-    def save(kind: str, panels: list[Panel]) -> bool:
+    def save(place, panels: list[Panel], caption: str) -> bool:
         if not panels:  # no unit fires at all, or none has a patch wholly inside its picture
             return True
-        figure = own_scale_panels(panels, CAPTIONS[kind])
-        place = places[kind]
+        figure = own_scale_panels(panels, caption)
         return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
-    whole = save("deconvnet", list(deconvnet_panels(top, network, units, pictures)))
-    first = [
-        Example(layer, channels[0], top.patches(layer, channels[0])[0])
-        for layer, channels in units.items()
-        if channels and top.patches(layer, channels[0])
-    ]
-    whole &= save("control", list(control_panels(network, control, first, pictures)))
-    measured = list(occlusion_panels(top, network, pictures, arguments))
-    whole &= save("occlusion", [panel for panel, _ in measured])
-    table = "\n".join(
-        [
-            "| layer | theoretical field | units | covered | 90 % of the response lie in (range) "
-            "| a square of that area |",
-            "|---|---|---|---|---|---|",
-            *(row for _, row in measured),
-        ]
-    )
-    whole &= save_and_say(table_place, lambda path: save_text(path, table), arguments.overwrite)
-    print(table)
-    return whole
+    with Work("explain_units", network, passes(top, views, controls, covered)) as work:
+        drawing = Drawing(top, pictures, network, control, work)
+        saved = [save(views_place, list(drawing.views(views)), VIEWS)]
+        deepest = list(views)[-1]
+        shares = drawing.speckle(deepest, views[deepest])
+        panels = list(drawing.controls(controls))
+        saved.append(save(control_place, panels, CONTROL + said_of_speckle(deepest, shares)))
+        measured = list(drawing.occlusions(covered))
+    saved.append(save(occlusion_place, [panel for panel, _ in measured], OCCLUSION))
+    rows = table(HEAD, [row for _, row in measured])
+    saved.append(save_and_say(table_place, lambda p: save_text(p, rows), arguments.overwrite))
+    print(rows)
+    if shares:
+        off = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+        print(f"deconvnet's energy below {deepest} where the ReLU was off: {off}")
+    return all(saved)
 
 
 def main() -> int:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from layout import LABEL, OffsetBox, Panel, Pixels, below, grid, own_scale_panels, text
 
 from scratchnet import Network, load_image
 from scratchnet.files.images import resize_image
-from scratchnet.pages.figures import Panel, own_scale_panels, sheet, text_lines
 from scratchnet.units.maximise import BORDER, Recipe, maximise, texture
 
-SIDE, GAP, LABEL = 200, 12, 20  # px: of a picture on the sheet, between two, of the text under it
+SIDE = 200  # px: of a picture on the sheet
 DESCENT = Recipe().optimizer
 
 
@@ -94,12 +94,10 @@ def part_drawings(drawing: Drawing, control: Network) -> Iterator[Drawing]:
         )
 
 
-def labelled(drawing: Drawing) -> np.ndarray:
+def labelled(drawing: Drawing) -> OffsetBox:
     """Return a picture with its label and its value below it."""
     picture = resize_image(drawing.image, (SIDE, SIDE))
-    text = text_lines([drawing.label, f"{drawing.value():,.0f}"], LABEL)[:, :SIDE]
-    text = np.pad(text, ((4, 0), (0, SIDE - text.shape[1]), (0, 0)), constant_values=255)
-    return np.concatenate([picture, text])
+    return below([Pixels(picture), text([drawing.label, f"{drawing.value():,.0f}"], LABEL)], 4)
 
 
 def figure(drawings: list[Drawing], columns: int, caption: str) -> np.ndarray:
@@ -108,5 +106,5 @@ def figure(drawings: list[Drawing], columns: int, caption: str) -> np.ndarray:
     panels = []
     for title in titles:
         cells = [labelled(drawing) for drawing in drawings if drawing.title == title]
-        panels.append(Panel(title, [], sheet(cells, columns, GAP)))
+        panels.append(Panel(title, [], grid(cells, columns)))
     return own_scale_panels(panels, caption)

@@ -168,3 +168,9 @@ def save_text(path: Path, text: str) -> None:
     """Write a text and a last line's end; an old file stays whole if that fails."""
     with replacing(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def table(head: list[str], rows: Iterable[Iterable]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

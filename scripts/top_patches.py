@@ -20,6 +20,7 @@ import re
 from pathlib import Path
 
 from command_line import Parser, leave
+from layout import Panel, growing_panels, keyed, label_rows
 from places import save_and_say
 from scanning import (
     Pictures,
@@ -32,13 +33,7 @@ from scanning import (
 )
 
 from scratchnet import save_image
-from scratchnet.pages.figures import (
-    Panel,
-    fields_on_picture,
-    growing_panels,
-    label_rows,
-    unit_panel,
-)
+from scratchnet.pages.figures import fields_on_picture, unit_panel
 from scratchnet.units.choice import strongest_channels
 from scratchnet.units.scan.patches import TopPatches
 
@@ -101,7 +96,8 @@ def draw_fields(
     patch = top.patches(layers[0], strongest[0])[0]
     middle = [top.fields[layers[0]].middle(part) for part in patch.position]
     fields = {layer: top.fields[layer] for layer in layers}
-    figure = fields_on_picture(pictures(patch), fields, middle)
+    lines = [f"{layer}: {field.size} px" for layer, field in fields.items()]
+    figure = keyed(fields_on_picture(pictures(patch), fields, middle), lines)
     return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
 

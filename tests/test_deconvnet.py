@@ -20,6 +20,7 @@ from scratchnet.network.relu import ReLU
 from scratchnet.units.deconvnet import (
     RULES,
     aligned_box,
+    energy_where_off,
     explain,
     explain_patch,
     project_back,
@@ -137,6 +138,33 @@ def test_unpooling_at_switches_is_the_adjoint_of_pooling_at_those_switches(rng, 
         at_switches[i, j, k] = x[2 * i + u, 2 * j + v, k]
     left, right = np.sum(pool.backward(y, cache) * x), np.sum(y * at_switches)
     assert abs(left - right) <= 1e-13 * np.linalg.norm(y) * np.linalg.norm(at_switches)
+
+
+def test_energy_where_relus_were_off_by_hand():
+    """Of the hidden signal (20, −4, 16, −8), deconvnet keeps 20 and 16; the unit of 16 was off."""
+    image = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3)
+    found = energy_where_off(one_pixel_network(), image, "a", (0, 0), 0)
+    assert found == {"relu": pytest.approx(16**2 / (20**2 + 16**2))}
+
+
+def test_energy_where_relus_were_off_is_what_guided_leaves_out(fast32, dog):
+    """At the last ReLU on the way down: from there, deconvnet's signal and the rest of it."""
+    channel = strongest_channel(fast32, dog, "relu2_1", (20, 20))
+    found = energy_where_off(fast32, dog, "relu2_1", (20, 20), channel)
+    assert list(found) == ["relu2_1", "relu1_2", "relu1_1"] and found["relu2_1"] == 0
+    activations, caches = fast32.forward(dog, ["relu2_1"])
+    g = np.zeros_like(activations["relu2_1"])
+    g[20, 20, channel] = activations["relu2_1"][20, 20, channel]
+    depth = fast32.depth(["relu1_2"])
+    below = list(zip(fast32.layers, caches, strict=False))[depth : fast32.depth(["relu2_1"])]
+    for layer, cache in below[::-1]:
+        g = np.maximum(g, 0) if isinstance(layer, ReLU) else layer.backward(g, cache)
+    g = np.maximum(g, 0)
+    on = fast32.forward(dog, ["relu1_2"])[0]["relu1_2"] > 0
+    assert found["relu1_2"] == pytest.approx((g[~on] ** 2).sum() / (g**2).sum(), abs=1e-4)
+    assert 0 < found["relu1_2"] < 0.9
+    dead = int(np.flatnonzero(activations["relu2_1"][20, 20] == 0)[0])
+    assert energy_where_off(fast32, dog, "relu2_1", (20, 20), dead) == {}
 
 
 # --------------------------------------------------------------------- the real network

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units import display
-from scratchnet.units.display import as_picture, lit, signal_view, smooth, spotlight
+from scratchnet.units.display import as_picture, lit, lit_cells, signal_view, smooth, spotlight
 
 MEAN, RED = np.array(MEAN_BGR[::-1]), (255, 0, 0)
 
@@ -89,6 +89,20 @@ def test_a_spotlight_shows_only_the_lit_place():
     assert np.allclose(spotlight(patch(RED), light + 9, full=1), RED)
     faint = spotlight(patch(RED), 0 * light, 1, least=0.25)
     assert np.allclose(faint, 0.75 * MEAN + 0.25 * np.array(RED))
+
+
+def test_cells_are_lit_where_covering_them_counts_and_the_rest_is_dimmed():
+    """Of 5 × 5 cells of 8 px, cut to 36 px, the second of the fourth row; soft by 4 px."""
+    response = np.zeros((5, 5))
+    response[3, 1] = 7
+    shown = lit_cells(patch(RED, 36), response, 8)
+    dimmed = 0.75 * MEAN + 0.25 * np.array(RED)
+    assert shown.shape == (36, 36, 3)
+    assert np.allclose(shown[:8], dimmed, atol=0.5) and np.allclose(shown[:, 30:], dimmed, atol=0.5)
+    assert np.allclose(shown[27:29, 11:13], RED, atol=3)
+    light = (shown[28, :, 0] - dimmed[0]) / (255 - dimmed[0])
+    assert 0.6 < light[8] < 0.9 and 0.1 < light[4] < 0.5  # the cell's border, and beyond it
+    assert np.allclose(lit_cells(patch(RED, 36), 0 * response, 8), dimmed)
 
 
 def test_what_is_said_of_sigma_is_so():

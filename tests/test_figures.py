@@ -10,15 +10,11 @@ from scratchnet.pages.figures import (
     GAP,
     INK,
     WHITE,
-    Panel,
     fields_on_picture,
-    growing_panels,
-    own_scale_panels,
-    text_lines,
+    side_near,
     to_side,
-    unit_panel,
     unit_sheet,
-    view,
+    views_sheet,
 )
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -52,33 +48,24 @@ def test_a_dead_unit_is_crossed_out():
     assert count(sheet, INK) + count(sheet, EMPTY) == n**2
 
 
-def test_panels_of_all_layers_share_a_scale_and_small_ones_come_again_enlarged():
-    panels = [
-        Panel("small", [], unit_panel([[patch(RED, 3)]], 1, 3)),
-        Panel("large", ["sees 300 px"], unit_panel([[patch(BLUE, 300)]], 1, 300)),
-    ]
-    figure = growing_panels(panels, "caption")
-    assert count(figure, BLUE) == 300**2
-    times = round(((count(figure, RED) - 9) / 9) ** 0.5)
-    assert times >= 2 and count(figure, RED) == 9 + 9 * times**2
-    assert count(growing_panels(panels[1:], "caption"), BLUE) == 300**2
-    both = own_scale_panels(panels, "caption")
-    assert (count(both, RED), count(both, BLUE)) == (9, 300**2)
+def test_views_stand_below_their_patches():
+    """A row for each kind, a column for each patch, and grey where there is no third patch."""
+    sheet = views_sheet([[patch(RED), patch(GREEN)], [patch(BLUE), patch(INK)]], 3, side=5)
+    assert sheet.shape == (10 + GAP, 15 + 2 * GAP, 3)
+    colours = [[RED, GREEN, EMPTY], [BLUE, INK, EMPTY]]
+    for row, col in np.ndindex(2, 3):
+        top, left = row * (5 + GAP), col * (5 + GAP)
+        assert (sheet[top : top + 5, left : left + 5] == colours[row][col]).all()
+    dead = views_sheet([[], [], []], 3, side=5)
+    assert dead.shape == (15 + 2 * GAP,) * 2 + (3,) and (dead[0, 0] == INK).all()
+    assert count(dead, INK) + count(dead, EMPTY) == len(dead) ** 2
 
 
-def test_to_side_enlarges_by_whole_numbers_and_reduces():
+def test_to_side_enlarges_by_whole_numbers_and_reduces_nothing():
     ramp = np.arange(12.0).reshape(2, 2, 3)
     assert np.array_equal(to_side(ramp, 5), ramp.repeat(2, 0).repeat(2, 1))
-    assert to_side(patch(RED, 9), 4).shape == (4, 4, 3)
-
-
-def test_a_reduced_signal_keeps_its_contrast():
-    """Halves of opposite sign under noise twice as strong: reduced, still from black to white."""
-    signal = np.random.default_rng(0).standard_normal((64, 64, 3)) + 0.5
-    signal[32:] -= 1
-    shown = view(signal, 8)
-    assert shown.shape == (8, 8, 3) and np.ptp(shown) > 200
-    assert shown[:4].mean() > 127.5 > shown[4:].mean()
+    assert len(to_side(ramp, 5)) == side_near(2, 5)
+    assert np.array_equal(to_side(ramp, 1), ramp)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +83,9 @@ def test_rectangles_lie_on_the_field_s_outline(middle, top_left, monkeypatch):
     fields = {"deep": ReceptiveField(22, 4, -9), "shallow": ReceptiveField(6, 1, -2)}
     monkeypatch.setattr(figures, "COLOURS", (RED, BLUE))
     figure = fields_on_picture(image, fields, middle)
-    swatch = len(text_lines(["x"], figures.TEXT)) * figures.TEXT
     for colour, field in zip((RED, BLUE), fields.values(), strict=True):
         side = figures.TIMES * field.size
-        assert count(figure, colour) == side**2 - (side - 2 * figures.LINE) ** 2 + swatch
-    first, last = (figures.MARGIN + figures.TIMES * np.add(top_left, n) for n in (0, 6))
-    blue = (figure == BLUE).all(axis=2)[: last[0] + 9, : last[1] + 9]
+        assert count(figure, colour) == side**2 - (side - 2 * figures.LINE) ** 2
+    first, last = (figures.TIMES * np.add(top_left, n) for n in (0, 6))
+    blue = (figure == BLUE).all(axis=2)
     assert [(n.min(), n.max() + 1) for n in np.nonzero(blue)] == list(zip(first, last, strict=True))

@@ -1,18 +1,15 @@
-"""Figures of units and what they see, drawn pixel by pixel.
+"""Pictures of units and what they see, drawn pixel by pixel.
 
 A patch is shown as the network saw it: at one pixel a pixel, or enlarged by a whole number, so
-that nothing is smoothed or stretched. Everything is an array (H, W, 3), RGB in 0–255.
+that nothing is smoothed or stretched. Everything is an array (H, W, 3), RGB in 0–255; titles,
+captions and what goes where on a page are the scripts' business (``scripts/layout.py``).
 """
 
 from collections.abc import Mapping, Sequence
 from math import ceil, sqrt
-from textwrap import wrap
-from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.files.images import resize_image
-from scratchnet.units.display import as_picture
 from scratchnet.units.receptive_field import ReceptiveField
 from scratchnet.units.strongest import crop
 
@@ -22,17 +19,7 @@ COLOURS = (
     (145, 30, 180), (70, 240, 240), (240, 50, 230), (128, 0, 0), (0, 0, 128),
 )  # fmt: skip
 GAP = 2  # px between patches; channels are farther apart
-TITLE, TEXT, MARGIN = 34, 24, 40  # px
-WIDTH = 120  # characters of a caption's line
 TIMES, LINE = 3, 3  # enlargement of a picture that fields are drawn on; their outlines in px
-
-
-class Panel(NamedTuple):
-    """A picture with a title and some lines of text."""
-
-    title: str
-    lines: list[str]
-    picture: np.ndarray
 
 
 def enlarge(image: np.ndarray, times: int) -> np.ndarray:
@@ -53,17 +40,14 @@ def side_near(size: int, side: int) -> int:
     Examples
     --------
     >>> side_near(40, 96), side_near(196, 96)
-    (80, 96)
+    (80, 196)
     """
-    return size * (side // size) if size <= side else side
+    return size * max(1, side // size)
 
 
 def to_side(image: np.ndarray, side: int) -> np.ndarray:
-    """Bring a square picture near ``side`` pixels: enlarged by a whole number, or reduced to it."""
-    near = side_near(len(image), side)
-    if near < len(image):
-        return resize_image(image, (near, near))
-    return enlarge(image, near // len(image))
+    """Enlarge a square picture by a whole number, to ``side`` pixels at most; none is reduced."""
+    return enlarge(image, side_near(len(image), side) // len(image))
 
 
 def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
@@ -80,14 +64,15 @@ def sheet(pictures: Sequence[np.ndarray], columns: int, gap: int) -> np.ndarray:
 
 def square(pictures: Sequence[np.ndarray], gap: int) -> np.ndarray:
     """Lay pictures of one shape out in as many columns as rows, or one more."""
-    return sheet(pictures, _columns(len(pictures)), gap)
+    return sheet(pictures, columns_of(len(pictures)), gap)
 
 
-def _columns(count: int) -> int:
+def columns_of(count: int) -> int:
+    """Return how many columns a `square` of so many has."""
     return max(1, ceil(sqrt(count)))
 
 
-def row(pictures: Sequence[np.ndarray], gap: int = MARGIN) -> np.ndarray:
+def row(pictures: Sequence[np.ndarray], gap: int) -> np.ndarray:
     """Put pictures of any size side by side on white, their tops in line."""
     height = max(map(len, pictures))
     padded = [_white(picture, height - len(picture), gap) for picture in pictures]
@@ -121,67 +106,25 @@ def unit_panel(units: Sequence[Sequence[np.ndarray]], k: int, side: int) -> np.n
     return square(sheets, max(3 * GAP, side // 8))
 
 
-def label_rows(labels: Sequence[str]) -> list[str]:
-    """Return the channels' labels, in lines like the rows of a `square`.
+def views_sheet(kinds: Sequence[Sequence[np.ndarray]], count: int, side: int) -> np.ndarray:
+    """Lay out what is shown of a channel's patches: a row for each kind, a column for each patch.
 
-    Examples
-    --------
-    >>> label_rows(["7", "9", "12"])
-    ['channels 7, 9', 'channels 12']
+    Where there are fewer patches than ``count``, places are grey; a channel without any, which
+    never fires, is a grey square that is crossed out.
     """
-    columns = _columns(len(labels))
-    rows = [labels[n : n + columns] for n in range(0, len(labels), columns)]
-    return [f"channels {', '.join(row)}" for row in rows]
-
-
-def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
-    """Put panels side by side at one scale; below the small ones, the same again enlarged.
-
-    Parameters
-    ----------
-    panels : sequence of Panel
-        In growing order: one pixel of theirs is one pixel of the figure.
-    caption : str
-
-    Returns
-    -------
-    figure : ndarray, (H, W, 3)
-    """
-    *smaller, largest = (_column(panel) for panel in panels)
-    if smaller:
-        # Their enlarged copies go into the room under the smaller panels.
-        upper = row(smaller)
-        room = len(largest) - len(upper) - 3 * TITLE
-        copies = [
-            _column(
-                Panel(f"{panel.title}, enlarged {times} times", [], enlarge(panel.picture, times))
-            )
-            for panel in panels[:-1]
-            if (times := room // len(panel.picture)) >= 2
-        ]
-        left = _stack([upper, row(copies)]) if copies else upper
-        largest = row([left, largest])
-    return _framed(_stack([largest, text_lines(wrap(caption, WIDTH), TEXT)]))
-
-
-def own_scale_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
-    """Put panels below each other, each at a scale of its own; returns an ndarray (H, W, 3)."""
-    return _framed(_stack([*map(_column, panels), text_lines(wrap(caption, WIDTH), TEXT)]))
-
-
-def view(signal: np.ndarray, side: int) -> np.ndarray:
-    """Show a square signal (`deconvnet`) near ``side`` pixels.
-
-    Where neighbouring pixels have opposite signs, reducing the picture takes the contrast out of
-    it; so `as_picture` is applied once more afterwards.
-    """
-    return as_picture(to_side(as_picture(signal), side) - 127.5)
+    if not len(kinds[0]):
+        return unit_sheet([], count * len(kinds), side)
+    blank = np.full((side, side, 3), EMPTY, np.float32)
+    cells = [cell for shown in kinds for cell in [*shown, *[blank] * (count - len(shown))]]
+    return sheet(cells, count, GAP)
 
 
 def fields_on_picture(
     image: np.ndarray, fields: Mapping[str, ReceptiveField], middle: tuple[float, float]
 ) -> np.ndarray:
-    """Draw the receptive field of one unit of each layer on a picture, and a key beside it.
+    """Draw the receptive field of one unit of each layer on a picture.
+
+    The colours are those of `COLOURS`, in the order of the layers.
 
     Parameters
     ----------
@@ -203,14 +146,11 @@ def fields_on_picture(
     corners = np.array([*boxes.values(), (0, 0, *image.shape[:2])])
     frame = (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0))
     canvas = enlarge(crop(image, frame), TIMES).astype(np.float32)
-    key = []
-    for n, (layer, box) in enumerate(boxes.items()):
+    for n, box in enumerate(boxes.values()):
         colour = COLOURS[n % len(COLOURS)]
         # top and bottom from the frame's top, left and right from its left
         _rectangle(canvas, [TIMES * (side - frame[n % 2]) for n, side in enumerate(box)], colour)
-        text = text_lines([f"{layer}: {fields[layer].size} px"], TEXT)
-        key.append(row([np.full((len(text), TEXT, 3), colour, np.float32), text]))
-    return _framed(row([canvas, _stack(key)]))
+    return canvas
 
 
 def _rectangle(canvas: np.ndarray, box: Sequence[int], colour: tuple[int, int, int]) -> None:
@@ -219,37 +159,6 @@ def _rectangle(canvas: np.ndarray, box: Sequence[int], colour: tuple[int, int, i
     inside = canvas[top:bottom, left:right]
     for side in (inside[:LINE], inside[-LINE:], inside[:, :LINE], inside[:, -LINE:]):
         side[:] = colour
-
-
-def text_lines(lines: Sequence[str], size: int) -> np.ndarray:
-    """Draw lines of text, dark on white: ndarray (H, W, 3)."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size)
-    text = "\n".join(lines)
-    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    width = ceil(draw.multiline_textbbox((0, 0), text, font=font)[2]) + 1
-    canvas = Image.new("RGB", (width, ceil(1.4 * size * len(lines))), WHITE)
-    ImageDraw.Draw(canvas).multiline_text((0, 0), text, INK, font, spacing=0.3 * size)
-    return np.asarray(canvas, np.float32)
-
-
-def _column(panel: Panel) -> np.ndarray:
-    """Put a panel's title and lines above its picture."""
-    lines = [text_lines(panel.lines, TEXT)] if panel.lines else []
-    return _stack([text_lines([panel.title], TITLE), *lines, panel.picture])
-
-
-def _stack(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Put pictures below each other, their left sides in line."""
-    width = max(picture.shape[1] for picture in pictures)
-    padded = [_white(picture, TEXT // 2, width - picture.shape[1]) for picture in pictures]
-    return np.concatenate(padded)[: -(TEXT // 2)]
-
-
-def _framed(picture: np.ndarray) -> np.ndarray:
-    """Put white all around."""
-    return np.pad(picture, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
 
 
 def _white(picture: np.ndarray, below: int, right: int) -> np.ndarray:

@@ -13,9 +13,11 @@ The second rule needs no network and no activations: that two channels fire at t
 that they look for the same things. Where too few channels pass, the strongest of the others follow.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from scratchnet.units.scan.patches import TopPatches
+from scratchnet.units.scan.patches import Patch, TopPatches
 from scratchnet.units.strongest import NONE
 
 AT_BORDER = 1  # of a channel's patches may lie more than OUTSIDE of their area outside
@@ -78,6 +80,32 @@ def varied_channels(top: TopPatches, layer: str, count: int) -> list[int]:
             taken.append(channel)
     others = [channel for channel in by_strength if channel not in set(taken)]
     return (taken + others)[:count]
+
+
+def whole_patches(
+    top: TopPatches, layer: str, channels: Sequence[int], count: int
+) -> list[tuple[int, Patch]]:
+    """Return of the first channels that have a patch wholly inside its picture the strongest such.
+
+    Parameters
+    ----------
+    top : TopPatches
+    layer : str
+    channels : sequence of int
+        In the order in which they are wanted.
+    count : int
+        So many at most.
+
+    Returns
+    -------
+    found : list of (channel, Patch)
+    """
+    found: list[tuple[int, Patch]] = []
+    for channel in channels:
+        whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
+        if whole and len(found) < count:
+            found.append((channel, whole[0]))
+    return found
 
 
 def within(top: TopPatches, layer: str) -> np.ndarray:

@@ -179,3 +179,25 @@ def contribution_pairs(contributions: np.ndarray, count: int) -> list[Pair]:
     # J = Σ_kk′ contribution_kk′
     J = contributions.sum()
     return largest_pairs(both / J if J > 0 else both, count, with_itself=True)
+
+
+def loudest_in_pairs(gram: np.ndarray, count: int) -> list[int]:
+    """Return the channels that fire most, each beside the one that it fires with most.
+
+    Parameters
+    ----------
+    gram : ndarray, (C, C)
+    count : int
+        How many; an odd one, and a channel that fires with no other, is left out.
+
+    Examples
+    --------
+    Channels 2 and 0 fire most, and together; 1 is the next, and has no partner left:
+
+    >>> loudest_in_pairs(np.array([[4, 0, 5], [0, 3, 1], [5, 1, 9]]), 3)
+    [2, 0]
+    """
+    loudest = np.argsort(-gram.diagonal(), kind="stable")[:count]
+    strength = pair_strength(gram)[np.ix_(loudest, loudest)]
+    pairs = without_repeats(largest_pairs(strength, count**2, with_itself=False))
+    return [int(loudest[k]) for pair in pairs for k in (pair.k, pair.k_)]

@@ -27,6 +27,14 @@ nothing, ``VGG(random_parameters())``: its guided pictures follow the photograph
 closely (a correlation of 0.74 to 0.90) as VGG-16's do (0.75 to 0.88); the gradients of neither do
 (−0.28 to 0.23). The other check is `occlusion`, which uses no rule.
 
+**Why deconvnet speckles.** Its rule lets a signal through where the ReLU was off, where the picture
+has nothing that the unit could have seen. Of the signal's energy at a ReLU, so much lies there ::
+
+    off = 1 − Σ (g · 1[x > 0])² / Σ g²          (g after its max(g, 0))
+
+With thirteen ReLUs one above the other, that is most of what arrives (`energy_where_off` measures
+it); the paper's network had five. Guided backpropagation leaves it out.
+
 **A crop is enough** (`explain_patch`). A unit depends on its receptive field only, so a crop that
 holds the field gives the same signal, if every pool cuts the crop into the same windows as the
 whole picture. Let unit u see the rows u·jump − p … u·jump − p + r − 1 (`receptive_field`), and let
@@ -170,6 +178,30 @@ def explain_patch(
     It is 0 where the field leaves the picture. Parameters and errors are those of `explain`.
     """
     return in_field(explain, network, image, layer, position, channel, rule=rule)
+
+
+def energy_where_off(
+    network: Network, image: np.ndarray, layer: str, position: tuple[int, int], channel: int
+) -> dict[str, float]:
+    """Return which share of deconvnet's signal lies where ReLUs were off, by ReLU, the last first.
+
+    Parameters and errors are those of `explain`; nothing for a unit that does not fire.
+    """
+    check_unit(network, image, layer, position, channel)
+    activations, caches = network.forward(image, [layer])
+    g, shares = np.zeros_like(activations[layer]), {}
+    g[(*position, channel)] = activations[layer][(*position, channel)]
+    depth = network.depth([layer])
+    for passed, cache in zip(network.layers[depth - 1 :: -1], caches[depth - 1 :: -1], strict=True):
+        if isinstance(passed, ReLU):
+            g = deconvnet_rule(passed, g, cache)
+            on = passed.backward(g, cache)  # g · 1[x > 0]
+            if g.any():
+                # off = 1 − Σ (g · 1[x > 0])² / Σ g²
+                shares[passed.name] = float(1 - np.sum(on**2) / np.sum(g**2))
+        else:
+            g = passed.backward(g, cache)
+    return shares
 
 
 def in_field(

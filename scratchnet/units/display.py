@@ -27,9 +27,14 @@ is 0 ::
     light_ij = √e_ij
     lit = μ + min(1, light / full) · (photograph − μ)
 
-The light is full where all but the largest 5 % are smaller. A lit photograph claims least: every
-colour and every edge in it are the photograph's, and only *where* is the unit's. The scale is each
-picture's own, so two pictures do not say which unit fires more.
+`lit_cells` takes for a light the responses of `occlusion`, smoothed by half a cell, and leaves a
+quarter of the photograph where there is none ::
+
+    share = ¼ + ¾ · light / largest light
+
+The light of a signal is full where all but the largest 5 % are smaller. A lit photograph claims
+least: every colour and every edge in it are the photograph's, and only *where* is the unit's. The
+scale is each picture's own, so two pictures do not say which unit fires more.
 """
 
 import numpy as np
@@ -40,6 +45,7 @@ from scratchnet.network.preprocessing import MEAN_BGR
 SHOWN, FULL = 0.99, 0.95  # of the entries are below the largest one shown; below the full light
 FINE, SOFT = 1 / 300, 1 / 64  # of the field: σ for a signal, and for its energy
 ROUNDING = 1e-5  # of the largest magnitude: what is smaller is no signal
+DIMMED = 1 / 4  # of a photograph is seen without any light, where `lit_cells` covers it
 REACH = 4  # deviations: so far the weights go
 
 
@@ -137,6 +143,27 @@ def lit(photograph: np.ndarray, signal: np.ndarray) -> np.ndarray:
     return spotlight(photograph, light, large(light, FULL))
 
 
+def lit_cells(photograph: np.ndarray, response: np.ndarray, step: int) -> np.ndarray:
+    """Show a patch where covering it changes the unit, and dimmed elsewhere.
+
+    Parameters
+    ----------
+    photograph : ndarray, (r, r, 3)
+    response : ndarray, (N, N)
+        Of cells of step × step pixels, the last ones cut by the patch's end: `OcclusionMap`'s.
+    step : int
+
+    Returns
+    -------
+    picture : ndarray, (r, r, 3)
+        RGB in 0–255.
+    """
+    rows, columns, _ = photograph.shape
+    light = response.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
+    light = smooth(light, step / 2)
+    return spotlight(photograph, light, light.max(), DIMMED)
+
+
 def spotlight(
     photograph: np.ndarray, light: np.ndarray, full: float, least: float = 0.0
 ) -> np.ndarray:
@@ -160,6 +187,7 @@ def spotlight(
     if share.shape[:2] != photograph.shape[:2]:
         # resize_image is for pictures in 0–255
         share = resize_image(255 * share, photograph.shape[:2]) / 255
+    # share = ¼ + ¾ · light / largest light
     share = least + (1 - least) * share
     mean = np.array(MEAN_BGR[::-1], np.float32)
     # lit = μ + min(1, light / full) · (photograph − μ)

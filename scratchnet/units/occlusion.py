@@ -21,6 +21,7 @@ is a much smaller area, most of it near the middle: q = 0.9 took 0.21 to 0.28 of
 units of VGG-16's third to fifth blocks. Another picture gives another area.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,7 @@ def occlusion_map(
     *,
     square: int,
     step: int,
+    callback: Callable[[], None] = lambda: None,
 ) -> OcclusionMap:
     """Cover one square of a unit's field after the other and see how much the unit changes.
 
@@ -91,6 +93,8 @@ def occlusion_map(
         As in `deconvnet.explain`.
     square, step : int
         Sides of a square and of a cell, in pixels; `square_and_step` suggests them.
+    callback : function
+        Called after each cell.
 
     Returns
     -------
@@ -125,6 +129,7 @@ def occlusion_map(
             covered[rows[u], cols[v]] = mean_colour(network.layers)
             # response_uv = |a − a_covered|
             response[u, v] = abs(activation - a(covered))
+        callback()
     return OcclusionMap(response, activation, starts, square, step)
 
 
