@@ -137,14 +137,16 @@ def run(arguments: argparse.Namespace) -> bool:
     strength, share = pair_strength(gram_matrix(a_S)), firing_share(a_S)
     # Two channels that fire once, at the same place, have strength 1, and by chance; and what fires
     # at borders only fires together.
-    often = (share >= OFTEN) & within(top, layer)
+    whole = within(top, layer)
+    often = (share >= OFTEN) & whole
     strong = largest_pairs(strength * np.outer(often, often), len(D) ** 2, with_itself=False)
     adding = contribution_pairs(contributions, len(D) ** 2)
 
     channels = Channels(top, layer, Pictures(top, arguments.images, arguments.max_pixels))
-    drawn, most = (without_repeats(pairs)[: arguments.pairs] for pairs in (strong, adding))
-    whole = Panel(arguments.style.stem, [], style)
-    panels = {"pairs": [whole, *pair_panels(drawn, channels, style, a_S)]}
+    inside = [pair for pair in adding if whole[[pair.k, pair.k_]].all()]
+    drawn, most = (without_repeats(pairs)[: arguments.pairs] for pairs in (strong, inside))
+    painting = Panel(arguments.style.stem, [], style)
+    panels = {"pairs": [painting, *pair_panels(drawn, channels, style, a_S)]}
     if most:
         panels["loss"] = loss_panels(most, channels, (content, style), (a_C, a_S), D)
     overwrite = arguments.overwrite

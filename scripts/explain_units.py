@@ -91,12 +91,14 @@ def chosen(
 
 def said_of_speckle(layer: str, shares: dict[str, float]) -> str:
     """Say how much of deconvnet's signal has nothing to do with the picture."""
-    if not shares:
+    half = sum(share > 0.5 for share in shares.values())
+    if not half:
         return ""
-    most, least = (f"{100 * share:.0f} %" for share in (max(shares.values()), min(shares.values())))
+    most = max(shares, key=shares.get)
     return (
-        f" Deconvnet speckles, for its signal also goes where a ReLU was off: of its energy below "
-        f"{layer}, {least} to {most} lie there."
+        f" Deconvnet speckles, for its signal also goes where a ReLU was off: below {layer}, more "
+        f"than half of its energy lies there at {half} of {len(shares)} ReLUs, "
+        f"{100 * shares[most]:.0f} % at {most}."
     )
 
 

@@ -31,7 +31,8 @@ CAPTIONS = {
         "What adds most to the style loss. The strongest patches of either channel; where both "
         "fire in the content picture; where in the style picture, on one scale. A descent on the "
         "style loss adds what there is too little of, and takes away what there is too much of. (A "
-        "channel is drawn once only; the table has all.)"
+        "channel is drawn once only, and not at all if it looks at the borders of pictures; the "
+        "table has all.)"
     ),
     "shuffled": (
         "Left: where four channels fire. Right: the Gram matrix of 32 that fire most, each beside "

@@ -28,11 +28,11 @@ is 0 ::
     lit = μ + min(1, light / full) · (photograph − μ)
 
 `lit_cells` takes for a light the responses of `occlusion`, smoothed by half a cell, and leaves a
-quarter of the photograph where there is none ::
+third of the photograph where there is none ::
 
-    share = ¼ + ¾ · light / largest light
+    share = ⅓ + ⅔ · min(1, light / full)
 
-The light of a signal is full where all but the largest 5 % are smaller. A lit photograph claims
+The light is full where all but the largest 5 % are smaller. A lit photograph claims
 least: every colour and every edge in it are the photograph's, and only *where* is the unit's. The
 scale is each picture's own, so two pictures do not say which unit fires more.
 """
@@ -45,7 +45,7 @@ from scratchnet.network.preprocessing import MEAN_BGR
 SHOWN, FULL = 0.99, 0.95  # of the entries are below the largest one shown; below the full light
 FINE, SOFT = 1 / 300, 1 / 64  # of the field: σ for a signal, and for its energy
 ROUNDING = 1e-5  # of the largest magnitude: what is smaller is no signal
-DIMMED = 1 / 4  # of a photograph is seen without any light, where `lit_cells` covers it
+DIMMED = 1 / 3  # of a photograph is seen without any light, where `lit_cells` covers it
 REACH = 4  # deviations: so far the weights go
 
 
@@ -161,7 +161,7 @@ def lit_cells(photograph: np.ndarray, response: np.ndarray, step: int) -> np.nda
     rows, columns, _ = photograph.shape
     light = response.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
     light = smooth(light, step / 2)
-    return spotlight(photograph, light, light.max(), DIMMED)
+    return spotlight(photograph, light, large(light, FULL), DIMMED)
 
 
 def spotlight(
@@ -187,7 +187,7 @@ def spotlight(
     if share.shape[:2] != photograph.shape[:2]:
         # resize_image is for pictures in 0–255
         share = resize_image(255 * share, photograph.shape[:2]) / 255
-    # share = ¼ + ¾ · light / largest light
+    # share = ⅓ + ⅔ · min(1, light / full)
     share = least + (1 - least) * share
     mean = np.array(MEAN_BGR[::-1], np.float32)
     # lit = μ + min(1, light / full) · (photograph − μ)
