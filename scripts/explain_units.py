@@ -24,6 +24,7 @@ from places import save_and_say, save_text, table
 from scanning import (
     Pictures,
     add_scan_flags,
+    chosen_units,
     figure_places,
     parse_with_units,
     reported,
@@ -77,14 +78,14 @@ def chosen(
     top: TopPatches, arguments: argparse.Namespace
 ) -> tuple[dict[str, list[int]], list[Example], dict[str, list[Example]]]:
     """Return which units' views are drawn, what the control is shown of, and what is covered."""
-    views, controls, covered = {}, [], {}
-    for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size):
-        all_of_it = chosen_channels(top, layer, len(top.of(layer).value), arguments.choose)
-        asked = arguments.units.get(layer)
-        views[layer] = asked or all_of_it[: arguments.shown]
-        if patches := top.patches(layer, views[layer][0]) if views[layer] else []:
-            controls.append(Example(layer, views[layer][0], patches[0]))
-        whole = whole_patches(top, layer, asked or all_of_it, arguments.occluded)
+    views, controls, covered = chosen_units(top, arguments, arguments.shown), [], {}
+    for layer, channels in views.items():
+        if patches := top.patches(layer, channels[0]) if channels else []:
+            controls.append(Example(layer, channels[0], patches[0]))
+        candidates = arguments.units.get(layer) or chosen_channels(
+            top, layer, len(top.of(layer).value), arguments.choose
+        )
+        whole = whole_patches(top, layer, candidates, arguments.occluded)
         covered[layer] = [Example(layer, channel, patch) for channel, patch in whole]
     return views, controls, covered
 

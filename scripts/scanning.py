@@ -155,7 +155,7 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument(
         "--units", type=unit_choice, nargs="+", action="extend", default=argparse.SUPPRESS,
         metavar="LAYER:N,N",
-        help="which channels to draw, such as relu4_3:17,300; of other layers, nine are chosen",
+        help="which channels to draw, such as relu4_3:17,300; of other layers, some are chosen",
     )  # fmt: skip
     arguments = parser.parse_args()
     units: dict[str, list[int]] = {}
@@ -166,11 +166,12 @@ def parse_with_units(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return arguments
 
 
-def chosen_units(top: TopPatches, arguments: argparse.Namespace) -> dict[str, list[int]]:
-    """Return the channels to draw, by layer, those that see least first."""
+def chosen_units(
+    top: TopPatches, arguments: argparse.Namespace, count: int = UNITS_PER_LAYER
+) -> dict[str, list[int]]:
+    """Return the channels to draw, by layer, those that see least first; ``count`` of a layer."""
     return {
-        layer: arguments.units.get(layer)
-        or chosen_channels(top, layer, UNITS_PER_LAYER, arguments.choose)
+        layer: arguments.units.get(layer) or chosen_channels(top, layer, count, arguments.choose)
         for layer in sorted(top.fields, key=lambda layer: top.fields[layer].size)
         if layer in getattr(arguments, "layers", top.fields)
     }

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from conftest import IMAGES, ROOT, files, load_script
 
-from scratchnet import load_image, save_image
+from scratchnet import VGG, load_image, save_image
+from scratchnet.pages.figures import to_side
 from scratchnet.units.choice import varied_channels
+from scratchnet.units.deconvnet import explain_patch
+from scratchnet.units.display import lit, signal_view
 from scratchnet.units.scan.patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
@@ -226,7 +229,7 @@ def test_explain_units_saves_three_figures_and_the_table(run, tmp_path):
     code, out, error = run("explain_units", *FEW, "--units", "relu2_1:3,5", "--occluded", 2)
     assert code == 0, error
     stem = "outputs/top_patches_images_relu2_1-3-5"
-    kinds = ("_control.png", "_deconvnet.png", "_occlusion.md", "_occlusion.png")
+    kinds = ("_control.png", "_occlusion.md", "_occlusion.png", "_views.png")
     found = [*(stem + kind for kind in kinds), "outputs/top_patches_images.h5"]
     assert files(tmp_path) == sorted(found)
     table = (tmp_path / f"{stem}_occlusion.md").read_text(encoding="utf-8")
@@ -234,6 +237,45 @@ def test_explain_units_saves_three_figures_and_the_table(run, tmp_path):
         r"^\| relu2_1 \| 10 px \| 2 \| 1 px, every 1 \| \d+ % \(\d+–\d+ %\) ", table, re.M
     )
     assert table in out
+    # what is to come is said before, with what there is to wait for
+    assert re.search(r"explain_units: about \d+ (seconds|minutes)\n", error) and " left" in error
+    assert re.search(r"deconvnet's energy below relu2_1 where the ReLU was off: relu1_2 \d+ %", out)
+
+
+def test_explain_units_shows_patches_pixel_for_pixel_and_what_is_in_them(run, tmp_path):
+    code, _, error = run("explain_units", *FEW, "--units", "relu2_1:3,5", "--occluded", 1)
+    assert code == 0, error
+    top = TopPatches.load("outputs/top_patches_images.h5")
+    pictures = load_script("scanning").Pictures(top, IMAGES)
+    figures = {
+        kind: load_image(f"outputs/top_patches_images_relu2_1-3-5_{kind}.png")
+        for kind in ("views", "control")
+    }
+    network = VGG.load()
+    for channel in (3, 5):
+        for patch in top.patches("relu2_1", channel)[:3]:
+            piece = pictures.cut(patch)
+            signal = explain_patch(
+                network, pictures(patch), "relu2_1", patch.position, channel, "guided"
+            )
+            for shown in (piece, signal_view(signal), lit(piece, signal)):
+                large = to_side(shown, 196)  # 10 px, each 19 px wide
+                assert large.shape == (190, 190, 3)
+                assert close_places(figures["views"], np.rint(large)) == 1
+    # of the first one, the control has the same
+    patch = top.patches("relu2_1", 3)[0]
+    assert close_places(figures["control"], np.rint(to_side(pictures.cut(patch), 196))) == 1
+
+
+def close_places(figure, picture):
+    """Return how often a picture is in a figure, but for a grey level that threads may round."""
+    height, width, _ = picture.shape
+    first = np.abs(figure[: 1 - height, : 1 - width] - picture[0, 0]).max(axis=2) <= 1
+    return sum(
+        np.abs(figure[row : row + height, column : column + width] - picture).max() <= 1
+        for row, column in zip(*np.nonzero(first), strict=True)
+        if np.abs(figure[row + height - 1, column + width - 1] - picture[-1, -1]).max() <= 1
+    )
 
 
 def test_a_unit_that_never_fires_is_labelled_and_not_explained(run, tmp_path):
@@ -249,7 +291,7 @@ def test_a_unit_that_never_fires_is_labelled_and_not_explained(run, tmp_path):
     for script in ("top_patches", "explain_units"):
         code, _, error = run(script, *flags, "--patches", "p.h5", *units, "--overwrite")
         assert code == 0, error
-    figures = [f"p_relu5_1-{dead[0]}{end}.png" for end in ("", "_deconvnet")]
+    figures = [f"p_relu5_1-{dead[0]}{end}.png" for end in ("", "_views")]
     assert {"grey/a.png", "p.h5", "p.png", "p_fields.png", *figures} < set(files(tmp_path))
     # the unit is a crossed-out grey square in either figure, and nothing else has colours
     for name in figures:
