@@ -30,7 +30,7 @@ DPI = 72  # a point, in which matplotlib counts, is then a pixel
 TITLE, TEXT, LABEL, MARGIN = 30, 20, 16, 32  # px
 GAP = 12  # px between pictures
 LETTER = 0.52  # of its height, that a letter is wide, about
-NARROW = 700  # px: a caption is at least so wide
+NARROW, PAGE = 700, 1200  # px: a caption is at least so wide; of a wider panel, letters grow
 
 
 class Pixels(OffsetBox):
@@ -54,7 +54,7 @@ class Pixels(OffsetBox):
         renderer.draw_image(renderer.new_gc(), left, bottom, rows)
 
 
-def text(lines: Iterable[str], size: int = TEXT) -> OffsetBox:
+def text(lines: Iterable[str], size: float = TEXT) -> OffsetBox:
     """Return lines of text."""
     colour = "#{:02x}{:02x}{:02x}".format(*INK)
     style = {"fontsize": size, "color": colour, "linespacing": 1.25}
@@ -104,10 +104,11 @@ class Sheet:
         self.canvas.draw()
         return np.asarray(self.canvas.buffer_rgba())[:, :, :3].copy()
 
-    def with_caption(self, box: OffsetBox, caption: str) -> np.ndarray:
-        """Draw a box with a caption below it, about as wide."""
-        letters = max(self.bounds(box).width, NARROW) / (LETTER * TEXT)
-        return self.drawn(below([box, text(wrap(caption, int(letters)))], 2 * GAP))
+    def with_caption(self, box: OffsetBox, caption: str, times: float = 1) -> np.ndarray:
+        """Draw a box with a caption below it, about as wide, in so many times larger letters."""
+        size = times * TEXT
+        letters = max(self.bounds(box).width, NARROW) / (LETTER * size)
+        return self.drawn(below([box, text(wrap(caption, int(letters)), size)], 2 * GAP))
 
 
 class Panel(NamedTuple):
@@ -117,12 +118,12 @@ class Panel(NamedTuple):
     lines: list[str]
     picture: np.ndarray | OffsetBox
 
-    def box(self) -> OffsetBox:
-        """Return its box."""
+    def box(self, times: float = 1) -> OffsetBox:
+        """Return its box, with letters so many times larger."""
         inside = self.picture
         inside = inside if isinstance(inside, OffsetBox) else Pixels(inside)
-        lines = [text(self.lines)] if self.lines else []
-        return below([text([self.title], TITLE), *lines, inside])
+        lines = [text(self.lines, times * TEXT)] if self.lines else []
+        return below([text([self.title], times * TITLE), *lines, inside])
 
 
 def own_scale_panels(panels: Iterable[Panel], caption: str) -> np.ndarray:
@@ -143,20 +144,21 @@ def growing_panels(panels: Sequence[Panel], caption: str) -> np.ndarray:
     -------
     figure : ndarray, (H, W, 3)
     """
-    sheet, (*smaller, largest) = Sheet(), (panel.box() for panel in panels)
+    times = max(1, panels[-1].picture.shape[1] / PAGE)
+    sheet, (*smaller, largest) = Sheet(), (panel.box(times) for panel in panels)
     whole = largest
     if smaller:
         # Their enlarged copies go into the room under the smaller panels.
         upper = beside(smaller, MARGIN)
-        room = int(sheet.bounds(largest).height - sheet.bounds(upper).height) - 3 * TITLE
+        room = sheet.bounds(largest).height - sheet.bounds(upper).height - 3 * times * TITLE
         copies = [
-            Panel(f"{panel.title}, enlarged {times} times", [], enlarge(panel.picture, times)).box()
+            Panel(f"{panel.title}, {n} times", [], enlarge(panel.picture, n)).box(times)
             for panel in panels[:-1]
-            if (times := room // len(panel.picture)) >= 2
+            if (n := int(room // len(panel.picture))) >= 2
         ]
         left = below([upper, beside(copies, MARGIN)], 2 * GAP) if copies else upper
         whole = beside([left, largest], MARGIN)
-    return sheet.with_caption(whole, caption)
+    return sheet.with_caption(whole, caption, times)
 
 
 def label_rows(labels: Sequence[str]) -> list[str]:
