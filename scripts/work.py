@@ -31,7 +31,7 @@ class Work:
         self.seconds = {layer: seconds_of_a_pass(network, layer) for layer in layers}
         total = sum(self.seconds[layer] * count for layer, count in passes if count)
         print(f"{name}: about {said(total)}", file=sys.stderr, flush=True)
-        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {postfix}"
+        form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
         self.bar = tqdm(total=total, bar_format=form, disable=not total)
         self.bar.set_postfix_str(f"{said(total)} left")
 

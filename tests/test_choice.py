@@ -8,6 +8,7 @@ from scratchnet.units.choice import (
     outside,
     strongest_channels,
     varied_channels,
+    whole_patches,
     within,
 )
 from scratchnet.units.receptive_field import ReceptiveField
@@ -48,6 +49,16 @@ def test_what_is_outside_is_a_part_of_the_area():
     # at half its size the picture has 50 rows and 60 columns
     top = patches([(5, 0, 23, 20)], scale=0.5)  # rows 42 … 51
     np.testing.assert_allclose(outside(top, "relu2_1"), [[0.2]])
+
+
+def test_of_a_channel_the_strongest_patch_that_is_wholly_inside():
+    corner, inside = (9, 0, 0, 0), (5, 1, 20, 20)
+    top = patches([corner], [corner, inside, (4, 0, 9, 9)], [inside], [])
+    found = whole_patches(top, "relu2_1", [3, 2, 0, 1], 2)
+    assert [(channel, patch.value, patch.picture) for channel, patch in found] == [
+        (2, 5, 1), (1, 5, 1),
+    ]  # fmt: skip
+    assert [channel for channel, _ in whole_patches(top, "relu2_1", [1, 2], 1)] == [1]
 
 
 def test_one_patch_at_a_border_may_be_and_not_two():

@@ -96,11 +96,11 @@ def test_the_time_is_said_before_and_all_work_is_counted(fast32, capsys):
     with work_of.Work("explain_units", fast32, [*passes, work_of.Passes("relu5_3", 0)]) as work:
         assert "explain_units: about " in capsys.readouterr().err
         assert set(work.seconds) == {"relu1_1", "relu2_1"}
-        for layer, count in passes:
-            for _ in range(count):
-                work.done(layer)
+        work.done("relu1_1", 3)
+        for _ in range(2):
+            work.done("relu2_1")
         assert work.bar.n == pytest.approx(work.bar.total)
     said = capsys.readouterr().err
-    assert "relu2_1" in said and "100%" in said and "1 seconds left" in said
+    assert "relu2_1" in said and "100%" in said and "| 00:00, 1 seconds left" in said
     with work_of.Work("explain_units", fast32, []) as work:
         assert not work.bar.n
