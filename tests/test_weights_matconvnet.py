@@ -23,6 +23,7 @@ from hostile_weights import (
 from scipy.io import savemat
 
 from scratchnet.files.weights import matconvnet, matlab
+from scratchnet.files.weights.bounded import BLOCK
 
 LAYOUTS = ("old", "older", "new", "in a struct")
 
@@ -203,6 +204,8 @@ def hostile():
     """Return files that lie, or that hold other things, and the words of the refusal, by name."""
     good = layers(struct_of({"name": text("a"), "weights": array(1, body=numbers(3))}))
     short = struct.pack("<HH", 7, 5)
+    block = layers(numbers((BLOCK - len(layers(numbers(0)))) // 4))
+    assert len(block) == BLOCK
     return {
         "version 7.3": (b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "with -v7"),
         "nothing": (mat(), "has no cell array 'layers'"),
@@ -235,7 +238,7 @@ def hostile():
         "empty cell of many": (mat(layers(b"", (0, 2**31 - 1))), ""),
         "many": (mat(many(50_001)), "more than 50,000 arrays"),
         "many in many": (mat(layers(struct_of({"a": array(1, (1, 40_000), body=bytes(
-            struct.pack("<II", 14, 0) * 40_000))}) * 2, (1, 2))), ""),
+            struct.pack("<II", 14, 0) * 40_000))}) * 2, (1, 2))), "more than 50,000 arrays"),
         "fewer": (mat(layers(numbers(1), (1, 2))), "a variable ends within an array"),
         "more": (mat(layers(numbers(1) * 2)), "'layers' is not as long as it says"),
         "deep": (mat(deep(17)), "more than 16 deep"),
@@ -251,7 +254,8 @@ def hostile():
         "nameless": (mat(layers(struct_of({}, length=0))), "a struct's fields have no names"),
         "negative names": (mat(layers(struct_of({}, length=-8, names=b"a" * 8))), "have no names"),
         "odd names": (mat(layers(struct_of({}, names=b"a" * 9))), "have no names"),
-        "same names": (mat(layers(struct_of({"a": b"", "b": b""}, names=bytes(16)))), "damaged: "),
+        "same names": (mat(layers(struct_of({"a": numbers(1), "b": numbers(1)}, names=bytes(16)))),
+                       "two fields of one name"),
         "another count of letters": (mat(layers(text("a", (1, 9)))), ""),
         # SciPy 1.17.1 crashes at a type of letters that there is not.
         "no letters": (mat(layers(array(4, body=element(0x7610, b"a")))), "a text of type 30224"),
@@ -267,6 +271,10 @@ def hostile():
         "packed twice": (mat(packed(packed(good))), "an element of type 15, wanted 14"),
         "packed, and more": (mat(packed(good + b"\0" * 8)), "not as long as it says"),
         "packed nothing": (mat(packed(b"")), "a variable ends within an array"),
+        "longer within": (mat(layers(element(14, numbers(1)[8:] + bytes(8)))),
+                          "an array is not as long as it says"),
+        "wrong checksum behind a block": (mat(packed(block)[:-1] + b"\0"), "incorrect data check"),
+        "many elsewhere": (mat(packed(numbers(2**18, name="x")) * 80, good), ""),
     }  # fmt: skip
 
 

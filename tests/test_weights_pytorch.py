@@ -432,6 +432,7 @@ def hostile_archives():
         "elsewhere": (put((entry + 42, "<I", 2**31)), "damaged or cut off"),
         "another name there": (changed(good, name, b"archive/data/9", 1), "is not where the"),
         "encrypted": (put((entry + 8, "<H", 1)), "is not where the directory says"),
+        "another method": (put((entry + 10, "<H", 8)), "has a compressed entry"),
         "a checksum": (put((entry + 16, "<I", 7)), "not those whose checksum is recorded"),
         "a large directory": (
             b"PK\3\4" + bytes(26) + empty * 10**5 + b"PK\5\6" + bytes(8)

@@ -168,9 +168,6 @@ class _Elements(Bytes):
         name = self.element(INT8, LONGEST).decode("latin1")
         if len(flags) != 2 or not sides or min(sides) < 0:
             raise ValueError("damaged: an array's flags or sides are none")
-        self.arrays += 1
-        if self.arrays > MOST_ARRAYS:
-            raise ValueError(f"has more than {MOST_ARRAYS:,} arrays")
         return flags[0], sides, name
 
     def body(self, flags: int, sides: tuple[int, ...], depth: int):
@@ -197,6 +194,9 @@ class _Elements(Bytes):
 
     def array(self, depth: int):
         """Take an array in a cell or a struct, and return its value; one of no bytes is empty."""
+        self.arrays += 1
+        if self.arrays > MOST_ARRAYS:
+            raise ValueError(f"has more than {MOST_ARRAYS:,} arrays")
         length, value = self.tag(MATRIX), None
         end = self.at + length
         if length:
