@@ -240,7 +240,7 @@ def hostile():
         "many in many": (mat(layers(struct_of({"a": array(1, (1, 40_000), body=bytes(
             struct.pack("<II", 14, 0) * 40_000))}) * 2, (1, 2))), "more than 50,000 arrays"),
         "fewer": (mat(layers(numbers(1), (1, 2))), "a variable ends within an array"),
-        "more": (mat(layers(numbers(1) * 2)), "'layers' is not as long as it says"),
+        "more": (mat(layers(numbers(1) * 2)), "not as long as it says"),
         "deep": (mat(deep(17)), "more than 16 deep"),
         "very deep": (mat(deep(5000)), "more than 16 deep"),
         "negative side": (mat(layers(b"", (-1, 1))), "an array's flags or sides are none"),
@@ -274,6 +274,7 @@ def hostile():
         "longer within": (mat(layers(element(14, numbers(1)[8:] + bytes(8)))),
                           "an array is not as long as it says"),
         "wrong checksum behind a block": (mat(packed(block)[:-1] + b"\0"), "incorrect data check"),
+        "more behind a block": (mat(packed(block + bytes(8))), "not as long as it says"),
         "many elsewhere": (mat(packed(numbers(2**18, name="x")) * 80, good), ""),
     }  # fmt: skip
 
