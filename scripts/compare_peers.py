@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
             flush=True,
         )
         shown.append(one_row([content, style, ours, theirs]))
-    save_image(output, below_each_other(shown))
+        save_image(output, below_each_other(shown))  # each time: a pair takes many minutes
     print(f"saved {output}")
 
 
