@@ -30,7 +30,7 @@ from scratchnet import VGG, Network, save_image
 from scratchnet.files.names import expanded
 from scratchnet.files.weights import load_weights, random_parameters
 from scratchnet.units.goals import channel_goal, unit_goal
-from scratchnet.units.maximise import check_channel, maximise
+from scratchnet.units.maximise import LARGEST, SMALLEST, check_channel, maximise, suited
 from scratchnet.units.receptive_field import receptive_field
 
 UNITS = {
@@ -40,7 +40,7 @@ UNITS = {
     "relu5_3": [481, 13, 501, 299, 476, 126],
 }
 PARTS_UNITS = {"relu4_3": [77]}
-SMALLEST, LARGEST, MOST = 80, 160, 1000  # px: sizes of pictures unless asked for, and if so
+MOST = 1000  # px: side of a picture
 COLUMNS = 6
 GOALS = {"unit": unit_goal, "channel": channel_goal}
 STEPS = inspect.signature(maximise).parameters["steps"].default
@@ -87,12 +87,6 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def size_of(network: Network, layer: str, asked: int | None) -> int:
-    """Return the side of a layer's pictures: as asked, or what a unit sees, in steps of 16 px."""
-    field = receptive_field(network, layer).size
-    return asked or min(max(-(-field // 16) * 16, SMALLEST), LARGEST)
-
-
 def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawing]:
     """Yield what is to be made; raise ValueError for a channel that is not there."""
     number = 0
@@ -101,7 +95,7 @@ def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawin
     for asked, channels in arguments.units.items():
         network.depth([asked])  # raises for an unknown one
         layer = asked.replace("relu", "conv")
-        size = size_of(network, layer, arguments.size)
+        size = arguments.size or suited(network, layer)[0]
         field = receptive_field(network, layer).size
         goal = arguments.goal or ("channel" if 2 * field <= size else "unit")
         options = {

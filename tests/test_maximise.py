@@ -26,6 +26,7 @@ from scratchnet.units.maximise import (
     middle,
     noise,
     random_look,
+    suited,
     texture,
 )
 from scratchnet.units.sampling import Sampling, bilinear
@@ -250,7 +251,6 @@ def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
 
     SCRATCHNET_CHANNELS says of how many (1): a picture takes half a minute of CPU time.
     """
-    from maximise import size_of
     from scanning import pictures_in
 
     settings = ScanSettings(layers=(layer,), k=1)
@@ -259,7 +259,7 @@ def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
     ratios = []
     count = int(os.environ.get("SCRATCHNET_CHANNELS", "1"))
     for channel in range(0, 512, 512 // count):
-        image = maximise(fast32, conv, channel, size=size_of(fast32, layer, None))
+        image = maximise(fast32, conv, channel, size=suited(fast32, conv)[0])
         in_photographs = top.strongest[layer].value[channel, 0]
         ratios.append(float(value(fast32, image, conv, channel) / in_photographs))
         print(f"{layer} {channel}: {ratios[-1]:.2f} times {in_photographs:.0f}")

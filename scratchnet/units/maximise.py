@@ -41,7 +41,7 @@ from scratchnet.blas import one_blas_thread
 from scratchnet.network.network import Network
 from scratchnet.style.losses import total_variation
 from scratchnet.style.optimizers import PixelDescent, in_pixels, smooth
-from scratchnet.units.goals import Goal, likeness, unit_goal
+from scratchnet.units.goals import Goal, channel_goal, likeness, unit_goal
 from scratchnet.units.receptive_field import receptive_field
 from scratchnet.units.sampling import Sampling
 
@@ -49,6 +49,7 @@ from scratchnet.units.sampling import Sampling
 # entry (only its proportions count): tests/test_maximise.py measures it again.
 COLOURS = ((1.110, 0.760, 0.546), (0.760, 0.895, 0.763), (0.546, 0.763, 0.994))
 BORDER = 12  # px around what is shown
+SMALLEST, LARGEST = 80, 160  # px: sides of pictures, unless another one is asked for
 CONTRAST = 5.0  # standard deviation of the noise at the beginning, in 0–255
 
 DESCENT = PixelDescent(learning_rate=3.0, momentum=0.9, smoothing=0.5)
@@ -180,6 +181,17 @@ def maximise(
         if callback:
             callback(Step(t + 1, value, middle(x)))
     return middle(x)
+
+
+def suited(network: Network, layer: str) -> tuple[int, Goal]:
+    """Return the side of pictures that suits a layer, and whether to ask a unit or a channel.
+
+    The side is what a unit sees, in steps of 16 px, 80 at least and 160 at most. Where a unit sees
+    half of that at most, one unit would fill the middle only.
+    """
+    field = receptive_field(network, layer).size
+    size = min(max(-(-field // 16) * 16, SMALLEST), LARGEST)
+    return size, channel_goal if 2 * field <= size else unit_goal
 
 
 def check_channel(network: Network, layer: str, channel: int, size: int) -> None:

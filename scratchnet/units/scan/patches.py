@@ -24,7 +24,6 @@ HDF5 file here, it begins with a hash of all that follows (`files.hdf5`).
 import os
 import re
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +43,7 @@ from scratchnet.units.scan.settings import (
     LARGEST,
     LONGEST,
     ScanSettings,
-    file_hash,
-    working_picture,
+    scanned_picture,
 )
 from scratchnet.units.strongest import NONE, Strongest
 
@@ -143,17 +141,8 @@ class TopPatches:
         FileNotFoundError, ValueError
             If the file is gone, or is not the one that was scanned.
         """
-        path = Path(folder, self.names[number])
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{printable(path)}: no such picture; is {printable(folder)} the folder scanned?"
-            )
-        if file_hash(path) != self.hashes[number].tobytes():
-            raise ValueError(
-                f"{printable(path)}: is not the picture that was scanned; delete the file of "
-                "patches and scan again"
-            )
-        return working_picture(path, self.settings.size, scale, max_pixels)
+        sha256, size = self.hashes[number].tobytes(), self.settings.size
+        return scanned_picture(folder, self.names[number], sha256, size, scale, max_pixels)
 
     def is_whole(self, patch: Patch) -> bool:
         """Tell whether a patch lies wholly inside its picture."""

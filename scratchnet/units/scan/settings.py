@@ -5,6 +5,7 @@ Every picture that a scan, a figure or the atlas shows is read here, in one way.
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -120,3 +121,31 @@ def working_picture(
     """
     picture = read_picture(path, max_pixels)
     return resize_image(picture, working_size(picture.shape, size, scale))
+
+
+def scanned_picture(
+    folder: str | os.PathLike,
+    name: str,
+    sha256: bytes,
+    size: int,
+    scale: float = 1.0,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+    """Read a picture again as it was scanned.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is gone, or is not the one with that hash.
+    """
+    path = Path(folder, name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{printable(path)}: no such picture; is {printable(folder)} the folder scanned?"
+        )
+    if file_hash(path) != sha256:
+        raise ValueError(
+            f"{printable(path)}: is not the picture that was scanned; delete the file of "
+            "patches and scan again"
+        )
+    return working_picture(path, size, scale, max_pixels)

@@ -4,7 +4,7 @@ They are handed out a few at a time; what the workers find is merged as it comes
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class Work:
         saved, change = time.monotonic(), None
         with nullcontext(self.executor) if self.executor else ThreadPoolExecutor(1) as workers:
             try:
-                for found in _completed(workers, tasks, self.ahead):
+                for found in completed(workers, scan_pictures, tasks, self.ahead):
                     self._check(top, found)
                     change = _change(top, found)
                     _apply(top, change)
@@ -157,13 +157,14 @@ def _tasks(
         yield Task(pictures, top.settings, at_least, weights, top.network, threads, max_pixels)
 
 
-def _completed(executor: Executor, tasks: Iterator[Task], ahead: int) -> Iterator[Found]:
-    """Yield results as they come, with no more than ``ahead`` tasks under way."""
+def completed(executor: Executor, function: Callable, tasks: Iterable, ahead: int) -> Iterator:
+    """Yield the results of function(task) as they come, with no more than ``ahead`` under way."""
+    tasks = iter(tasks)
     waiting: list[Future] = []
     try:
         while True:
             for task in islice(tasks, ahead - len(waiting)):
-                waiting.append(executor.submit(scan_pictures, task))
+                waiting.append(executor.submit(function, task))
             if not waiting:
                 return
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
