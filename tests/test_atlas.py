@@ -12,8 +12,9 @@ from PIL import Image
 
 from scratchnet import ReceptiveField
 from scratchnet.network.preprocessing import MEAN_BGR
-from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_html
-from scratchnet.pages.page import save_page
+from scratchnet.pages.atlas import QUALITIES, AtlasLayer, AtlasPatch, AtlasUnit, atlas_html
+from scratchnet.pages.page import data_uri, save_page
+from scratchnet.pages.sheets import EXACT, QUALITY, Sheet, encoded, join
 from scratchnet.units.strongest import crop
 
 AWKWARD = 'a"<b>&</script><!--.jpg'
@@ -41,14 +42,28 @@ def make_pictures():
     return [(AWKWARD, picture((90, 70), BLUE)), ("unused.jpg", picture()), ("squares.png", squares)]
 
 
-def make_unit(channel, field, boxes):
-    """Return a unit; the view of its n-th patch is grey level 20·(n + 1)."""
+def sheet(squares, side, quality):
+    pixels, cells = join(squares, side, quality)
+    return Sheet(data_uri(encoded(pixels, quality)[0]), *pixels.shape[:2], cells)
+
+
+def make_unit(channel, field, boxes, **more):
+    """Return a unit; its n-th lit photograph is grey level 20·(n + 1), its guided view 255 − that.
+
+    Of a field larger than 48 px there are three of each.
+    """
+    pictures, small = make_pictures(), field.size <= EXACT
+    patches = [AtlasPatch(90.0 - n, number, box) for n, (number, box) in enumerate(boxes)]
+    cut = [crop(pictures[number][1], box) for number, box in boxes]
+    greys = [20.0 * (n + 1) for n in range(len(boxes) if small else min(3, len(boxes)))]
     shape = (field.size, field.size, 3)
-    patches = [
-        AtlasPatch(90.0 - n, number, box, np.full(shape, 20.0 * (n + 1)))
-        for n, (number, box) in enumerate(boxes)
-    ]
-    return AtlasUnit(channel, patches)
+    views = {
+        "lit": [np.full(shape, grey) for grey in greys],
+        "guided": [np.full(shape, 255 - grey) for grey in greys],
+    }
+    quality = None if small else QUALITY
+    sheets = [sheet({"patches": cut}, 96, quality), sheet(views, 160, quality)]
+    return AtlasUnit(channel, patches, sheets, **more)
 
 
 def make_layers():
@@ -59,7 +74,7 @@ def make_layers():
         "relu3_3": [
             make_unit(7, middle, nine),
             make_unit(45, middle, nine[3:6]),
-            AtlasUnit(100, []),
+            AtlasUnit(100, [], []),
         ],
         "relu5_3": [make_unit(300, large, [(2, LEAVING_BOX)])],
     }
@@ -76,6 +91,10 @@ def decode(address):
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     assert image.format.lower() == kind
     return np.asarray(image, float)
+
+
+def decode_file(path):
+    return np.asarray(Image.open(path).convert("RGB"), float)
 
 
 @pytest.fixture(scope="module")
@@ -99,33 +118,74 @@ def test_patches_keep_value_and_box(page):
     unit = record(page)["layers"][1]["units"][0]
     assert unit["channel"] == 7 and len(unit["patches"]) == 9
     assert unit["patches"][0] == {"value": 90.0, "picture": 1, "box": list(RED_BOX)}
-    assert "views" not in record(page)["layers"][1]["units"][2]
+    assert record(page)["layers"][1]["units"][2]["sheets"] == []
 
 
+@pytest.mark.parametrize("quality", [None, QUALITY])
 @pytest.mark.parametrize("size", [5, 14, 16, 40, 92, 196])
-def test_views_stand_in_their_cells(rng, size):
-    """Each cell has a colour of its own, so that a neighbour's would be seen; at most 96 px."""
+def test_squares_stand_in_their_cells(rng, size, quality):
+    """Each has a colour of its own, so that a neighbour's would be seen; at most 96 px."""
     colours = rng.integers(0, 256, (9, 3))
-    field = ReceptiveField(size, 1, 0)
-    views = [np.full((size, size, 3), colour, np.uint8) for colour in colours]
-    patches = [AtlasPatch(1.0, 0, field.box(0, 0), view) for view in views]
-    layers = [AtlasLayer("relu", field, 1, [AtlasUnit(0, patches)])]
-    views = record(atlas_html(layers, [("grey", picture())]))["layers"][0]["units"][0]["views"]
-    sheet, side, cell = decode(views["image"]), views["side"], views["cell"]
-    assert side == min(size, 96) and sheet.shape == (3 * cell, 3 * cell, 3)
-    assert views["sheet"] == 3 * cell
-    for n, colour in enumerate(colours):
-        top, left = n // 3 * cell, n % 3 * cell
-        assert np.abs(sheet[top : top + side, left : left + side] - colour).max() <= 3
+    squares = [np.full((size, size, 3), colour, float) for colour in colours]
+    pixels, cells = join({"a": squares[:6], "b": squares[6:]}, 96, quality)
+    shown = decode(data_uri(encoded(pixels, quality)[0]))
+    assert shown.shape == pixels.shape and set(cells) == {"a", "b"}
+    for (top, left, side), colour in zip(cells["a"] + cells["b"], colours, strict=True):
+        assert side == min(size, 96)
+        error = np.abs(shown[top : top + side, left : left + side] - colour)
+        # a decoder of JPEG may mix colours across one line of pixels
+        assert error.max() == 0 if quality is None else error[1:-1, 1:-1].max() <= 8
 
 
-def test_small_views_are_exact(rng):
-    field = FIELDS["relu1_2"]
-    view = rng.integers(0, 256, (5, 5, 3))
-    unit = AtlasUnit(0, [AtlasPatch(1.0, 0, field.box(0, 0), view)])
-    layers = [AtlasLayer("relu1_2", field, 64, [unit])]
-    views = record(atlas_html(layers, [("grey", picture())]))["layers"][0]["units"][0]["views"]
-    assert np.array_equal(decode(views["image"])[:5, :5], view)
+def test_a_sheet_is_of_squares():
+    with pytest.raises(ValueError, match="no picture"):
+        join({"lit": []}, 96, None)
+    with pytest.raises(
+        ValueError, match=r"lit: got a picture of shape \(5, 4, 3\), wanted a square"
+    ):
+        join({"lit": [np.zeros((5, 4, 3))]}, 96, None)
+
+
+@pytest.mark.parametrize("name", ["relu1_2", "relu3_3"])
+def test_patches_of_small_fields_are_exact_however_many_pictures_there_are(rng, name):
+    """Where the pictures do not fit, they shrink, and the page says so; the patches do not."""
+    field, shape = FIELDS[name], (112, 150, 3)
+    pictures = [(f"{n}.png", rng.uniform(0, 255, shape).round()) for n in range(60)]
+    boxes = [[(9 * k + n) % 60 for n in range(9)] for k in range(7)]
+    cut = [[crop(pictures[n][1], field.box(6, 7)) for n in numbers] for numbers in boxes]
+    units = [
+        AtlasUnit(
+            k,
+            [AtlasPatch(9.0 - rank, n, field.box(6, 7)) for rank, n in enumerate(numbers)],
+            [sheet({"patches": patches}, 96, None)],
+        )
+        for k, (numbers, patches) in enumerate(zip(boxes, cut, strict=True))
+    ]
+    layers = [AtlasLayer(name, field, 64, units)]
+    data = record(atlas_html(layers, pictures, limit=700_000))
+    assert data["smaller"] > 1
+    assert decode(data["pictures"][0]["image"]).shape[0] <= 112 // 2
+    for unit, patches in zip(data["layers"][0]["units"], cut, strict=True):
+        (stored,) = unit["sheets"]
+        cells, stored = stored["cells"]["patches"], decode(stored["image"])
+        for (top, left, side), patch in zip(cells, patches, strict=True):
+            assert side == field.size
+            assert np.array_equal(stored[top : top + side, left : left + side], patch)
+
+
+def test_the_page_says_that_pictures_are_smaller(reader, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [(name, rng.uniform(0, 255, im.shape)) for name, im in make_pictures()]
+    assert "1/" not in reader.find("#stored").text
+    full = atlas_html(make_layers(), noise)
+    small = atlas_html(make_layers(), noise, limit=len(full) - 40_000)
+    save_page(tmp_path / "small.html", small)
+    reader.driver.get((tmp_path / "small.html").as_uri() + "#relu3_3")
+    smaller = record(small)["smaller"]
+    assert smaller > 1
+    assert f"stored at 1/{smaller} of their size" in reader.find("#stored").text
+    reader.all(".grid button")[0].click()
+    assert f"at 1/{smaller} of its size" in reader.facts()["stored"]
 
 
 def test_names_and_title_are_escaped(page):
@@ -149,13 +209,27 @@ def test_the_page_refers_to_nothing_outside_itself(page):
 def test_the_limit_lowers_the_quality_of_the_pictures(rng):
     pictures = [(name, rng.uniform(0, 255, image.shape)) for name, image in make_pictures()]
     sizes = [len(atlas_html(make_layers(), pictures).encode())]
-    for _ in range(5):
+    for _ in QUALITIES[1:]:
         page = atlas_html(make_layers(), pictures, limit=sizes[-1] - 1)
         sizes.append(len(page.encode()))
         assert sizes[-1] < sizes[-2]
-    message = f"has {sizes[-1]:,} bytes .* limit of {sizes[-1] - 1:,}; take fewer units or layers"
+    message = rf"has [\d,]+ bytes or more .* limit of {sizes[-1] - 1:,}; take fewer units or layers"
     with pytest.raises(ValueError, match=message):
         atlas_html(make_layers(), pictures, limit=sizes[-1] - 1)
+
+
+def test_pictures_are_taken_one_by_one():
+    """So that an atlas of many needs no more memory than one of few."""
+
+    class Lazy(list):
+        taken = 0
+
+        def __getitem__(self, n):
+            Lazy.taken += 1
+            return make_pictures()[n]
+
+    page = atlas_html(make_layers(), Lazy())
+    assert Lazy.taken == 2 and len(record(page)["pictures"]) == 2
 
 
 def test_what_cannot_be_shown_is_refused():
@@ -163,9 +237,8 @@ def test_what_cannot_be_shown_is_refused():
         atlas_html([], [])
     field = FIELDS["relu1_2"]
     ten = make_unit(3, field, [(0, field.box(0, 0))] * 10)
-    mixed = AtlasUnit(3, [AtlasPatch(1, 0, (0, 0, 5, 5), np.zeros((n, n, 3))) for n in (5, 4)])
-    flat = AtlasUnit(3, [AtlasPatch(1, 0, (0, 0, 5, 5), np.zeros((5, 4, 3)))])
-    for unit in (ten, mixed, flat):
+    one = make_unit(3, field, [(0, field.box(0, 0))])
+    for unit in (ten, one._replace(sheets=[])):
         with pytest.raises(ValueError, match=r"relu1_2, channel 3: got .* wanted at most 9"):
             atlas_html([AtlasLayer("relu1_2", field, 64, [unit])], make_pictures())
 
@@ -322,7 +395,7 @@ def test_every_patch_and_view_has_a_name(reader):
     assert names[0] == "relu3_3 channel 7, patch 1 of 9: squares.png, activation 90"
     assert names[11] == f"relu3_3 channel 45, patch 3 of 3: {AWKWARD}, activation 88"
     views = [view.accessible_name for view in reader.all(".grid [role=img]")]
-    assert views[9] == "relu3_3 channel 45, deconvnet view of patch 1"
+    assert views[9] == "relu3_3 channel 45, guided view of patch 1"
     assert not reader.all("main b")
 
 
@@ -358,20 +431,20 @@ def test_the_field_is_marked_where_it_is(reader, address, box):
 
 def test_keyboard_alone(reader):
     reader.open("#relu3_3")
-    assert reader.js(TAB_STOPS) == [1, 1, 0]
+    assert reader.js(TAB_STOPS) == [2, 2, 1]  # its name, and its patches
     reader.press("TAB")
     assert reader.focused() == "Skip to the units"
     reader.press("ENTER", "TAB")
     assert reader.focused() == "Channels"
     for keys, channel, rank in [
-        (["TAB"], 7, "1 of 9"), (["ARROW_LEFT"], 7, "1 of 9"), (["ARROW_RIGHT"], 7, "2 of 9"),
+        (["TAB"] * 5, 7, "1 of 9"), (["ARROW_LEFT"], 7, "1 of 9"), (["ARROW_RIGHT"], 7, "2 of 9"),
         (["ARROW_DOWN"], 7, "5 of 9"), (["END"], 7, "9 of 9"), (["ARROW_UP"], 7, "6 of 9"),
-        (["TAB"], 45, "1 of 3"), (["ARROW_DOWN"], 45, "1 of 3"),
+        (["TAB"] * 2, 45, "1 of 3"), (["ARROW_DOWN"], 45, "1 of 3"),
     ]:  # fmt: skip
         reader.press(*keys)
         assert reader.focused().startswith(f"relu3_3 channel {channel}, patch {rank}")
     twins = [twin.accessible_name.split(", ")[1] for twin in reader.all(".twin")]
-    assert twins == ["patch 1 of 3: " + AWKWARD, "deconvnet view of patch 1"]
+    assert twins == ["patch 1 of 3: " + AWKWARD, "guided view of patch 1"]
     assert reader.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
     reader.press("ENTER")
     assert reader.dialog_is_open() and reader.focused() == "Close"
@@ -381,7 +454,7 @@ def test_keyboard_alone(reader):
     reader.press("ENTER")  # on Close
     assert not reader.dialog_is_open()
     assert reader.focused().startswith("relu3_3 channel 45, patch 3 of 3")
-    assert reader.js(TAB_STOPS) == [1, 1, 0]
+    assert reader.js(TAB_STOPS) == [2, 2, 1]  # its name, and its patches
 
 
 def test_previous_and_next_by_button(reader):
@@ -418,8 +491,8 @@ def test_patches_show_the_right_pixels(reader):
     pixels = reader.colours(".grid button")
     assert np.abs(pixels[2:-2, 2:-2] - RED).max() < 12
     for n in (0, 4, 8):
-        view = reader.colours(f".grid [role=img]:nth-child({n + 1})")
-        assert np.abs(middle(view) - 20 * (n + 1)).max() < 4
+        view = reader.colours(f".views [role=img]:nth-child({n + 1})")
+        assert np.abs(middle(view) - (255 - 20 * (n + 1))).max() < 4
     reader.open("#relu1_2/0")  # rows 38–42, columns 57–61: red from row 40 and column 60
     pixels = reader.colours(".grid button")
     expected = crop(make_pictures()[2][1], FIELDS["relu1_2"].box(40, 59))
@@ -448,8 +521,8 @@ def test_outside_the_picture_is_the_mean_colour_and_nothing_is_stretched(reader)
 def test_noise_fits_in_the_page():
     """Pillow's buffer for JPEG does not hold noise, if it is to hold the whole file."""
     noise = np.random.default_rng(0).uniform(0, 255, (288, 288, 3))
-    field = ReceptiveField(5, 1, -2)
-    patch = AtlasPatch(1.0, 0, (0, 0, 5, 5), noise[:96, :96])
-    layers = [AtlasLayer("relu1_2", field, 64, [AtlasUnit(0, [patch] * 9)])]
-    page = atlas_html(layers, [("noise.png", noise)])
-    assert len(page) > 150_000
+    field = ReceptiveField(196, 16, -90)
+    patch = AtlasPatch(1.0, 0, (0, 0, 196, 196))
+    squares = sheet({"patches": [noise[:196, :196]] * 9}, 160, QUALITY)
+    layers = [AtlasLayer("relu5_3", field, 64, [AtlasUnit(0, [patch] * 9, [squares])])]
+    assert len(atlas_html(layers, [("noise.png", noise)])) > 150_000

@@ -1,17 +1,18 @@
-"""The atlas of a network's units: one page to leaf through, in one file that needs no network.
+"""The atlas of a network's units: pages to leaf through, without a network.
 
 A layer has a card for each of some of its channels k. A card holds the image patches with the
-largest a_ijk (`units.strongest`) and beside each its deconvnet view: what in the patch made that
-unit fire. The page (``atlas.html`` beside this module) builds the cards from a record, JSON in
-the page itself, in which every image stands once ::
+largest a_ijk (`units.strongest`) and what in them makes the unit fire (`atlas_units` draws it).
+A click on a card's name opens all there is about the unit, one on a patch the picture that it is
+from. The page (``atlas.html`` beside this module) builds this from a record, JSON in the page
+itself ::
 
-    pictures   those that some patch comes from, each a JPEG; a patch is only a window on one:
-               its box, and the mean colour where the box leaves the picture
-    views      one image a card, n×n cells like the card; a cell's sides are multiples of 8
+    pictures   those that some patch comes from, for the dialog: each with the name of its file
+    layers     of each unit its channel, its patches (value, picture, box) and its `sheets`
 
-JPEG codes blocks of 8×8 pixels, so no view bleeds into its neighbour. The file has a limit: until
-the page fits, the pictures are stored at lower and lower quality, and at last in fewer pixels than
-they are shown with.
+There are two forms. `atlas_html` is one file, with everything in it, and has a limit in bytes:
+until the page fits, the pictures are stored at lower quality, and at last in fewer pixels than they
+are shown with, which the page then says. Patches are not cut from them, and never shrink.
+`atlas_page` is a layer's page in a folder, with the pictures beside it as files.
 """
 
 from collections.abc import Sequence
@@ -22,13 +23,11 @@ import numpy as np
 from scratchnet.files.images import resize_image
 from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.pages.page import data_uri, encode, fill_template
+from scratchnet.pages.sheets import EXACT, Sheet
 from scratchnet.units.receptive_field import ReceptiveField
 
-# Of the pictures: JPEG quality, and how many times smaller; the first that fits.
-QUALITIES = ((92, 1), (80, 1), (65, 1), (50, 1), (50, 2), (50, 4))
-VIEW_QUALITY = 88
-VIEW_SIDE = 96  # pixels; a card shows 48, twice that on a dense screen
-BLOCK = 8  # pixels: side of JPEG's blocks
+# Of the pictures in one file: JPEG quality, and how many times smaller; the first that fits.
+QUALITIES = ((80, 1), (60, 1), (70, 2), (50, 2), (50, 3), (50, 4))
 GRID = 3  # a card has GRID × GRID patches
 
 
@@ -43,31 +42,48 @@ class AtlasPatch(NamedTuple):
         Which of the pictures.
     box : (top, left, bottom, right)
         The receptive field in that picture; half-open, may leave the picture.
-    view : ndarray, (size, size, 3)
-        RGB in 0–255: the deconvnet view of the same box, in the box's size or already smaller;
-        one size for all patches of a channel.
     """
 
     value: float
     picture: int
     box: tuple[int, int, int, int]
-    view: np.ndarray
 
 
 class AtlasUnit(NamedTuple):
-    """A card: a channel and its up to nine strongest patches; none if it never fires."""
+    """A card: a channel, its up to nine strongest patches, and their pictures.
+
+    Attributes
+    ----------
+    channel : int
+    patches : list of AtlasPatch
+        None if it never fires.
+    sheets : list of Sheet
+        With the cells ``patches``, one for each of them, and any of ``lit``, ``guided``,
+        ``covered`` and ``made``.
+    partners : list of (channel, r)
+        Channels of its layer that fire with it.
+    inputs : list of (channel, strength, kernel)
+        Channels of the layer below that it reads most, and with which 9 numbers.
+    """
 
     channel: int
     patches: list[AtlasPatch]
+    sheets: list[Sheet]
+    partners: Sequence[tuple[int, float]] = ()
+    inputs: Sequence[tuple[int, float, Sequence[float]]] = ()
 
 
 class AtlasLayer(NamedTuple):
-    """A layer, what its units see, how many channels it has, and the cards to show."""
+    """A layer, what its units see, how many channels it has, and the cards to show.
+
+    ``below`` is the layer that its kernels read, where that one has channels to show.
+    """
 
     name: str
     field: ReceptiveField
     channels: int
     units: list[AtlasUnit]
+    below: str | None = None
 
 
 def atlas_html(
@@ -82,10 +98,10 @@ def atlas_html(
     Parameters
     ----------
     layers : sequence of AtlasLayer
-        In the order of the page's tabs.
+        In the order of the page's tabs; the addresses of their sheets are data URIs.
     pictures : sequence of (name, image)
-        An image is an ndarray, (H, W, 3), RGB in 0–255. Those that no patch comes from are left
-        out.
+        An image is an ndarray, (H, W, 3), RGB in 0–255. They are taken one by one, and those that
+        no patch comes from never.
     title : str
     limit : int, default 10 million
         Bytes that the file may have.
@@ -93,25 +109,85 @@ def atlas_html(
     Raises
     ------
     ValueError
-        If there is no layer; if a channel has more than nine patches, or views of several shapes;
-        if the page is over the limit even with its pictures at the lowest quality.
+        If there is no layer; if a channel has more than nine patches, or not a cell for each; if
+        the page is over the limit even with its pictures as small as they get.
     """
     if not layers:
         raise ValueError("an atlas needs at least one layer")
-    used = sorted({p.picture for layer in layers for unit in layer.units for p in unit.patches})
+    used = used_pictures(layers)
     place = {picture: n for n, picture in enumerate(used)}
-    records = [_layer_record(layer, place) for layer in layers]
-    mean = "rgb({2:.0f} {1:.0f} {0:.0f})".format(*MEAN_BGR)
+    records = [layer_record(layer, place) for layer in layers]
+    bare = len(_page(title, [], records, 1).encode())
     for quality, smaller in QUALITIES:
-        shown = [_picture_record(*pictures[picture], quality, smaller) for picture in used]
-        page = fill_template("atlas.html", title, {"pictures": shown, "layers": records}, mean=mean)
-        size = len(page.encode())
-        if size <= limit:
-            return page
+        shown, size = [], bare
+        for picture in used:
+            record = _picture_record(*pictures[picture], quality, smaller)
+            shown.append(record)
+            size += len(record["image"])
+            if size > limit:
+                break
+        else:
+            page = _page(title, shown, records, smaller)
+            size = len(page.encode())
+            if size <= limit:
+                return page
     raise ValueError(
-        f"the atlas has {size:,} bytes with its pictures as small as they get, over the limit of "
-        f"{limit:,}; take fewer units or layers"
+        f"the atlas has {size:,} bytes or more with its pictures as small as they get, over the "
+        f"limit of {limit:,}; take fewer units or layers, or make a folder (--all)"
     )
+
+
+def atlas_page(
+    layer: AtlasLayer,
+    others: Sequence[AtlasLayer],
+    pictures: Sequence[dict],
+    *,
+    title: str = "An atlas of units",
+) -> str:
+    """Return a layer's page of an atlas in a folder.
+
+    Parameters
+    ----------
+    layer : AtlasLayer
+        The addresses of its sheets are paths within the folder.
+    others : sequence of AtlasLayer
+        All layers, in the order of the pages; their units do not matter.
+    pictures : sequence of dict
+        Of each its ``name``, ``height``, ``width`` and, as ``image``, its path within the folder.
+    title : str
+
+    Raises
+    ------
+    ValueError
+        If a channel has more than nine patches, or not a cell for each.
+    """
+    used = used_pictures([layer])
+    place = {picture: n for n, picture in enumerate(used)}
+    records = [
+        layer_record(other if other.name != layer.name else layer, place) | {"page": page_of(other)}
+        for other in others
+    ]
+    for record in records:
+        if record["name"] != layer.name:
+            del record["units"]
+    return _page(title, [pictures[n] for n in used], records, 1, "data: file: 'self'")
+
+
+def page_of(layer: AtlasLayer) -> str:
+    """Return the name of a layer's page in a folder."""
+    return f"{layer.name}.html"
+
+
+def used_pictures(layers: Sequence[AtlasLayer]) -> list[int]:
+    """Return the numbers of the pictures that some patch comes from."""
+    return sorted({p.picture for layer in layers for unit in layer.units for p in unit.patches})
+
+
+def _page(title: str, pictures: list, layers: list, smaller: int, sources: str = "data:") -> str:
+    """Fill the template; ``sources`` says where the page may take pictures from."""
+    record = {"pictures": pictures, "layers": layers, "smaller": smaller, "exact": EXACT}
+    mean = "rgb({2:.0f} {1:.0f} {0:.0f})".format(*MEAN_BGR)
+    return fill_template("atlas.html", title, record, mean=mean, sources=sources)
 
 
 def _picture_record(name: str, image: np.ndarray, quality: int, smaller: int) -> dict:
@@ -126,65 +202,37 @@ def _picture_record(name: str, image: np.ndarray, quality: int, smaller: int) ->
     }
 
 
-def _layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
+def layer_record(layer: AtlasLayer, place: dict[int, int]) -> dict:
     """Return a layer for the page; ``place`` renumbers the pictures."""
     return {
         "name": layer.name,
         "size": layer.field.size,
         "jump": layer.field.jump,
         "channels": layer.channels,
+        "below": layer.below,
         "units": [_unit_record(layer.name, unit, place) for unit in layer.units],
     }
 
 
 def _unit_record(layer: str, unit: AtlasUnit, place: dict[int, int]) -> dict:
     """Return a card for the page."""
-    _check_unit(layer, unit)
-    patches = [
-        {
-            "value": float(f"{patch.value:.5g}"),
-            "picture": place[patch.picture],
-            "box": [int(side) for side in patch.box],
-        }
-        for patch in unit.patches
-    ]
-    record = {"channel": int(unit.channel), "patches": patches}
-    if patches:
-        record["views"] = _views_record([patch.view for patch in unit.patches])
-    return record
-
-
-def _check_unit(layer: str, unit: AtlasUnit) -> None:
-    """Raise ValueError if a card can't show the channel's patches."""
-    shapes = {patch.view.shape for patch in unit.patches}
-    square = all(shape == (shape[0], shape[0], 3) for shape in shapes)
-    if len(unit.patches) > GRID**2 or len(shapes) > 1 or not square:
+    cells = sum(len(sheet.cells.get("patches", [])) for sheet in unit.sheets)
+    if len(unit.patches) > GRID**2 or cells != len(unit.patches):
         raise ValueError(
-            f"{layer}, channel {unit.channel}: got {len(unit.patches)} patches with views of "
-            f"shape {', '.join(map(str, sorted(shapes)))}; wanted at most {GRID**2}, and one "
-            "shape (size, size, 3)"
+            f"{layer}, channel {unit.channel}: got {len(unit.patches)} patches and {cells} "
+            f"pictures of them; wanted at most {GRID**2}, and as many"
         )
-
-
-def _views_record(views: list[np.ndarray]) -> dict:
-    """Join the views of a card in one image; ``cell`` is their distance in it."""
-    side = min(VIEW_SIDE, len(views[0]))
-    cell = -(-side // BLOCK) * BLOCK
-    sheet = np.zeros((GRID * cell, GRID * cell, 3), np.float32)
-    for n, view in enumerate(views):
-        top, left = n // GRID * cell, n % GRID * cell
-        # Up to the block's end, its last pixels are repeated: that costs JPEG least, and shows no
-        # seam where the page scales the view.
-        margin = (0, cell - side)
-        small = resize_image(view, (side, side))
-        sheet[top : top + cell, left : left + cell] = np.pad(
-            small, (margin, margin, (0, 0)), mode="edge"
-        )
-    # Where single pixels can be seen, so can JPEG's errors.
-    quality = VIEW_QUALITY if side > 2 * BLOCK else None
     return {
-        "side": side,
-        "cell": cell,
-        "sheet": GRID * cell,
-        "image": data_uri(encode(sheet, quality)),
+        "channel": int(unit.channel),
+        "patches": [
+            {
+                "value": float(f"{patch.value:.5g}"),
+                "picture": place[patch.picture],
+                "box": [int(side) for side in patch.box],
+            }
+            for patch in unit.patches
+        ],
+        "sheets": [sheet._asdict() for sheet in unit.sheets],
+        "partners": unit.partners,
+        "inputs": unit.inputs,
     }

@@ -1,4 +1,4 @@
-"""What the pages share: one HTML file each, which needs no network and no other file.
+"""What the pages share: an HTML file each, which needs no network, and mostly no other file.
 
 A page is a template with ``{{fields}}``, and a record: JSON in the page itself, from which its
 script builds what is seen. Pictures are in the record as data URIs. Whatever the record's texts
@@ -30,7 +30,8 @@ def fill_template(name: str, title: str, record: Mapping, **fields: str) -> str:
     Parameters
     ----------
     name : str
-        Of a template beside this module: it has the fields ``title``, ``css``, ``js`` and ``data``.
+        Of a template beside this module: it has the fields ``title``, ``css``, ``js`` and ``data``,
+        and may have names of files beside it, such as ``atlas.js``.
     title : str
     record : mapping
         What becomes the page's JSON.
@@ -42,7 +43,9 @@ def fill_template(name: str, title: str, record: Mapping, **fields: str) -> str:
     fields |= {"title": html.escape(title), "data": data, "css": _read("page.css")}
     fields["js"] = _read("page.js")
     # In one pass, so that a title "{{data}}" stays a title.
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: fields[m[1]], _read(name))
+    return re.sub(
+        r"\{\{([\w.]+)\}\}", lambda m: _read(m[1]) if "." in m[1] else fields[m[1]], _read(name)
+    )
 
 
 def _read(name: str) -> str:
@@ -55,8 +58,11 @@ def save_page(path: str | os.PathLike, page: str) -> None:
         partial.write_text(page, encoding="utf-8", newline="\n")
 
 
-def encode(image: np.ndarray, quality: int | None) -> bytes:
-    """Return a picture, (H, W, 3) in 0–255, as a JPEG file, or PNG where no quality is given."""
+def encode(image: np.ndarray, quality: int | None, subsampling: int = 0) -> bytes:
+    """Return a picture, (H, W, 3) in 0–255, as a JPEG file, or PNG where no quality is given.
+
+    With ``subsampling`` 2, colours have half as many pixels as brightness, each way.
+    """
     from PIL import Image
 
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
@@ -64,9 +70,9 @@ def encode(image: np.ndarray, quality: int | None) -> bytes:
     if quality is None:
         Image.fromarray(pixels).save(file, "PNG", optimize=True)
     else:
-        # Colour at full resolution: patches of five pixels are shown much enlarged. Not with
-        # `optimize`: Pillow then wants the whole file in a buffer that noise does not fit in.
-        Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=0)
+        # Not with `optimize`: Pillow then wants the whole file in a buffer that noise does not fit
+        # in.
+        Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
     return file.getvalue()
 
 
