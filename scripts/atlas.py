@@ -20,7 +20,7 @@ import shutil
 from concurrent.futures import Executor
 from pathlib import Path
 
-from atlas_work import Sources, draw_all, layer_of, maxima_beside, tasks_of
+from atlas_work import Sources, draw_all, layer_of, layers_of, maxima_beside, tasks_of
 from command_line import Parser, leave, positive
 from places import checked_place, save_and_say
 from scan_workers import workers
@@ -101,12 +101,6 @@ def run(arguments: argparse.Namespace) -> bool:
     }
     with workers(arguments) as (executor, count):
         return draw(arguments, top, chosen, output, executor, count)
-
-
-def layers_of(top: TopPatches, arguments: argparse.Namespace) -> list[str]:
-    """Return the layers asked for, or all of the file of patches; those that see least first."""
-    asked = getattr(arguments, "layers", top.fields)
-    return sorted(asked, key=lambda layer: (top.fields[layer].size, layer))
 
 
 def draw(

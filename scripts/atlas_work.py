@@ -1,5 +1,6 @@
 """What the scripts of the atlas share: a network's units drawn over an executor, and kept."""
 
+import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -42,6 +43,12 @@ class Sources:
     def __getitem__(self, number: int) -> tuple[str, np.ndarray]:
         patch = self.patches[number]
         return self.top.names[patch.picture], self.pictures(patch)
+
+
+def layers_of(top: TopPatches, arguments: argparse.Namespace) -> list[str]:
+    """Return the layers asked for, or all of the file of patches; those that see least first."""
+    asked = getattr(arguments, "layers", top.fields)
+    return sorted(asked, key=lambda layer: (top.fields[layer].size, layer))
 
 
 def tasks_of(top: TopPatches, chosen: dict[str, list[int]], kind: str, **options) -> Iterator[Task]:

@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+ALIKE = 0.5  # r of two channels that look for much the same
+
 
 class Usual(NamedTuple):
     """What is usual for the channels of a layer: μ, (C,), and σ, (C,)."""
@@ -93,3 +95,42 @@ def partners(r: np.ndarray, channel: int, count: int) -> list[tuple[int, float]]
     """
     others = [int(k) for k in np.argsort(-r[channel], kind="stable") if k != channel]
     return [(k, float(r[channel, k])) for k in others[:count] if r[channel, k] > 0]
+
+
+def standing_out(
+    m: np.ndarray, common: Usual, candidates: np.ndarray, r: np.ndarray, count: int
+) -> list[int]:
+    """Return the channels that a picture excites most, compared to what is usual for each.
+
+    Of channels that always fire together the first stands for the others.
+
+    Parameters
+    ----------
+    m : ndarray, (C,)
+        The picture's maxima.
+    common : Usual
+    candidates : ndarray of bool, (C,)
+        Which channels count: not those that are weak everywhere, where a little is much.
+    r : ndarray, (C, C)
+        `firing_together`: none that correlates above `ALIKE` with one taken is taken.
+    count : int
+        How many at most; each exceeds what is usual.
+
+    Examples
+    --------
+    Channel 0 exceeds most, 1 is like it, 3 is none of the candidates:
+
+    >>> m, common = np.array([9.0, 8.0, 5.0, 7.0]), Usual(np.zeros(4), np.ones(4))
+    >>> r = np.eye(4)
+    >>> r[0, 1] = r[1, 0] = 0.9
+    >>> standing_out(m, common, np.array([True, True, True, False]), r, 3)
+    [0, 2]
+    """
+    z = excess(m, common)
+    taken: list[int] = []
+    for channel in np.argsort(-z, kind="stable"):
+        if len(taken) == count or z[channel] <= 0:
+            break
+        if candidates[channel] and not (r[channel, taken] > ALIKE).any():
+            taken.append(int(channel))
+    return taken
