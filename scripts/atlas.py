@@ -27,6 +27,7 @@ from scan_workers import workers
 from scanning import Pictures, add_scan_flags, patches_of, read_files, reported, run_scan
 
 from scratchnet.files.names import expanded
+from scratchnet.files.weights import load_weights
 from scratchnet.pages.atlas import GRID, AtlasLayer, atlas_html
 from scratchnet.pages.atlas_folder import check_folder, save_folder
 from scratchnet.pages.page import data_uri, save_page
@@ -119,6 +120,7 @@ def draw(
     kinds = ["seen"]
     kinds += ["made"] if arguments.maximise else []
     kinds += ["covered"] if arguments.occlusion else []
+    _, parameters = load_weights(arguments.weights)
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     for n, kind in enumerate(kinds, 1):
         draw_all(tasks_of(top, chosen, kind, **options), executor, count, INTERRUPTS)
@@ -130,9 +132,7 @@ def draw(
                     for kind in done
                     for task in tasks_of(top, {layer: channels}, kind, **options)
                 )
-                yield layer_of(
-                    top, layer, tasks, sources, maxima[layer], arguments.weights, channels
-                )
+                yield layer_of(top, layer, tasks, sources, maxima[layer], parameters, channels)
 
         if arguments.all:
             index = save_folder(

@@ -5,12 +5,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from pathlib import Path
 
 import numpy as np
 from scanning import Pictures, tqdm
 
-from scratchnet.files.weights import load_weights
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit
 from scratchnet.pages.atlas_units import Source, Task, draw, pass_work, sheets_of, work_of
 from scratchnet.units.incoming import strongest_inputs
@@ -142,10 +140,9 @@ def maxima_beside(
 
 def layer_of(
     top: TopPatches, layer: str, tasks: Iterable[Task], sources: Sources, maxima: np.ndarray,
-    weights: Path | None, channels: list[int],
+    parameters: dict, channels: list[int],
 ) -> AtlasLayer:  # fmt: skip
     """Return a layer for the atlas, with what its tasks have left."""
-    _, parameters = load_weights(weights)
     convolution = layer.replace("relu", "conv")
     kernel, _ = parameters.get(convolution, (None, None))
     sheets: dict[int, list] = {channel: [] for channel in channels}

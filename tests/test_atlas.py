@@ -87,7 +87,7 @@ def record(page):
 
 
 def decode(address):
-    kind, data = re.fullmatch(r"data:image/(jpeg|png);base64,(.*)", address).groups()
+    kind, data = re.fullmatch(r"data:image/(jpeg|webp);base64,(.*)", address).groups()
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     assert image.format.lower() == kind
     return np.asarray(image, float)

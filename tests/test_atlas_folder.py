@@ -92,7 +92,7 @@ def test_the_same_command_draws_only_what_is_missing(atlas, run, monkeypatch):
 
     before = times()
     contents = (atlas / "relu1_2.html").read_bytes()
-    lost = next(atlas.glob("relu1_2/*_views.png"))
+    lost = next(atlas.glob("relu1_2/*_views.webp"))
     lost.unlink()
     flags = [*FLAGS, "--title", "Units & <i>all</i>"]
     code, _, error = run("atlas", *flags)

@@ -54,6 +54,29 @@ def test_the_script_takes_a_scheduler(client, folder, tmp_path, run):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", "p.png", "p_fields.png"]
 
 
+def test_an_atlas_is_drawn_on_it(client, folder, tmp_path, run):
+    pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
+    address = client.scheduler_info()["address"]
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in find_pictures(folder)[:3]:
+        shutil.copy(folder / name, few / name.replace("/", "_"))
+    pages = []
+    for n, who in enumerate([["--scheduler", address], ["--workers", 1]]):
+        code, _, error = run(
+            "atlas", "--images", few, "--size", 32, "--layers", "relu1_1", *who, "--all",
+            "--patches", tmp_path / f"{n}.h5", "--output", tmp_path / f"atlas{n}",
+        )  # fmt: skip
+        assert code == 0, error
+        pages.append(
+            {
+                path.relative_to(tmp_path / f"atlas{n}"): path.read_bytes()
+                for path in sorted((tmp_path / f"atlas{n}").rglob("*.*"))
+            }
+        )
+    assert len(pages[0]) > 64 and pages[0] == pages[1]
+
+
 # ---------------------------------------------------------------- encryption
 
 

@@ -103,6 +103,10 @@ def test_in_a_browser(looked, driver, scheme):
         assert [found for found in reader.js(CONTRASTS) if found[1] < 4.5] == []
         root = "document.documentElement"
         assert reader.js(f"return {root}.scrollWidth - {root}.clientWidth") == 0
+        inside = (
+            "return [...document.querySelectorAll('.seen')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert set(reader.js(inside)) == {0}
         names = [e.accessible_name for e in reader.all("main [role=img], main img")]
         assert all(names) and AWKWARD in names
         assert [link.text for link in reader.all("#layers a")] == ["relu1_2", "relu2_1"]

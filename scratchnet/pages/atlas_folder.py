@@ -4,7 +4,7 @@ It works from the disk and from any server of files ::
 
     index.html                     the layers; index.html#relu4_3:17 leads to a unit
     LAYER.html                     its channels
-    LAYER/CHANNEL_….png, .jpg      their pictures (`atlas_units`)
+    LAYER/CHANNEL_….webp, .jpg     their pictures (`atlas_units`)
     pictures/HASH_SCALE.jpg        the whole pictures that patches are from
 
 A file that is there already is kept: it has the same contents.

@@ -45,7 +45,7 @@ function kernelImage(kernel, text) {
 function inputs(unit) {
   const below = layers.find((one) => one.name === layer.below);
   const items = unit.inputs.map(([channel, strength, kernel]) => {
-    const name = below ? `${below.name} channel ${channel}` : ["blue", "green", "red"][channel] ?? `channel ${channel} below`;
+    const name = layer.below ? `${layer.below} channel ${channel}` : ["blue", "green", "red"][channel];
     const numbers = kernel.map((value) => value.toPrecision(2)).join(", ");
     const text = `${name}, ${strength.toPrecision(3)}`;
     const shown = below && (below.page || below.units.some((one) => one.channel === channel));

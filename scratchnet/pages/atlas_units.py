@@ -4,7 +4,7 @@ A `Task` is one unit and one of three kinds of pictures, and any executor may ca
 machine that finds the same folders. In the atlas's folder it leaves ::
 
     LAYER/CHANNEL_KIND.json        what is shown, and the task's key: written last
-    LAYER/CHANNEL_….png, .jpg      its sheets
+    LAYER/CHANNEL_….webp, .jpg     its sheets
 
 - ``seen``: the strongest patches, and for some of them the photograph lit by the guided signal and
   the signal itself (`units.display`). Of units that see little, all nine are explained, at their

@@ -59,7 +59,9 @@ def save_page(path: str | os.PathLike, page: str) -> None:
 
 
 def encode(image: np.ndarray, quality: int | None, subsampling: int = 0) -> bytes:
-    """Return a picture, (H, W, 3) in 0–255, as a JPEG file, or PNG where no quality is given.
+    """Return a picture, (H, W, 3) in 0–255, as a JPEG file, or exactly where no quality is given.
+
+    That is a WebP file without loss: of small patches it takes two thirds of a PNG's bytes.
 
     With ``subsampling`` 2, colours have half as many pixels as brightness, each way.
     """
@@ -68,7 +70,7 @@ def encode(image: np.ndarray, quality: int | None, subsampling: int = 0) -> byte
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     file = io.BytesIO()
     if quality is None:
-        Image.fromarray(pixels).save(file, "PNG", optimize=True)
+        Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=75, method=4)
     else:
         # Not with `optimize`: Pillow then wants the whole file in a buffer that noise does not fit
         # in.
@@ -84,6 +86,6 @@ def decode(encoded: bytes) -> np.ndarray:
 
 
 def data_uri(encoded: bytes) -> str:
-    """Return a JPEG or PNG file as a data URI."""
-    kind = "png" if encoded.startswith(b"\x89PNG") else "jpeg"
+    """Return a JPEG or WebP file as a data URI."""
+    kind = "webp" if encoded.startswith(b"RIFF") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"

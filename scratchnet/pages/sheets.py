@@ -1,6 +1,6 @@
 """Small square pictures in one image: what the atlas keeps of a unit.
 
-A sheet lays squares of one side out in rows of three. Its file is exact (PNG) or a JPEG. JPEG codes
+A sheet lays squares of one side out in rows of three. Its file is exact (WebP) or a JPEG. JPEG codes
 blocks of 16×16 pixels together, so the squares begin at multiples of 16, and none bleeds into its
 neighbour; in an exact one each has a line of its own last pixels around it. Where each square
 stands is kept with the sheet, by what it shows ::
@@ -91,4 +91,4 @@ def join(
 
 def encoded(pixels: np.ndarray, quality: int | None) -> tuple[bytes, str]:
     """Return a sheet's file, and how its name ends."""
-    return encode(pixels, quality, 2), ".png" if quality is None else ".jpg"
+    return encode(pixels, quality, 2), ".webp" if quality is None else ".jpg"
