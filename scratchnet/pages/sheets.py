@@ -1,8 +1,8 @@
 """Small square pictures in one image: what the atlas keeps of a unit.
 
-A sheet lays squares of one side out in rows of three. Its file is exact (WebP) or a JPEG. JPEG codes
-blocks of 16×16 pixels together, so the squares begin at multiples of 16, and none bleeds into its
-neighbour; in an exact one each has a line of its own last pixels around it. Where each square
+A sheet lays squares of one side out in rows of three. Its file is exact (WebP) or a JPEG. JPEG
+codes blocks of 16×16 pixels together, so the squares begin at multiples of 16, and none bleeds into
+its neighbour; in an exact one each has a line of its own last pixels around it. Where each square
 stands is kept with the sheet, by what it shows ::
 
     {"lit": [(0, 0, 92), (0, 96, 92), …], "guided": [(96, 0, 92), …]}      (top, left, side)

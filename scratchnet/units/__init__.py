@@ -20,7 +20,9 @@ a layer of block 4 here, such as relu4_3.) Read, in this order:
 - `occlusion`: the same, measured: |a − a_covered|;
 - `maximise`: a picture made for a unit, x ← x + a step along ∂a_ijk/∂x; with `goals`, what it is
   made for, and `sampling`, a look at it through B, and back through Bᵀ;
-- `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′).
+- `correlation`: which channels fire together: Gram_kk′ / √(Gram_kk Gram_k′k′);
+- `maxima`: which ones do in the same pictures, and what is usual for a channel: (m_k − μ_k) / σ_k;
+- `incoming`: what a channel reads of the layer below: √Σ_uv w_uvck².
 """
 
 from scratchnet.units.attribution import integrated_gradients, smoothgrad
