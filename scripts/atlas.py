@@ -120,7 +120,7 @@ def draw(
     kinds = ["seen"]
     kinds += ["made"] if arguments.maximise else []
     kinds += ["covered"] if arguments.occlusion else []
-    _, parameters = load_weights(arguments.weights)
+    parameters = load_weights(arguments.weights).parameters
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     for n, kind in enumerate(kinds, 1):
         draw_all(tasks_of(top, chosen, kind, **options), executor, count, INTERRUPTS)

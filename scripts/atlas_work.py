@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 
 import numpy as np
-from scanning import Pictures, tqdm
+from scanning import DEFAULT, Pictures, tqdm
+from work import said
 
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit
 from scratchnet.pages.atlas_units import Source, Task, draw, pass_work, sheets_of, work_of
@@ -44,8 +45,13 @@ class Sources:
 
 
 def layers_of(top: TopPatches, arguments: argparse.Namespace) -> list[str]:
-    """Return the layers asked for, or all of the file of patches; those that see least first."""
-    asked = getattr(arguments, "layers", top.fields)
+    """Return the layers to show, those that see least first.
+
+    Those asked for; otherwise the usual five or, if the file of patches lacks one, all it has: of
+    thirteen, one page would be too large.
+    """
+    usual = DEFAULT.layers if set(DEFAULT.layers) <= set(top.fields) else top.fields
+    asked = getattr(arguments, "layers", usual)
     return sorted(asked, key=lambda layer: (top.fields[layer].size, layer))
 
 
@@ -79,7 +85,7 @@ def draw_all(tasks: Iterable[Task], executor: Executor, workers: int, interrupts
     total, kind = sum(seconds.values()), tasks[0].kind
     print(
         f"{kind:<8} {len(missing)} units to draw, {len(tasks) - len(missing)} are there; about "
-        f"{duration(total / workers)}",
+        f"{said(total / workers)}",
         file=sys.stderr,
     )
     shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -101,17 +107,6 @@ def seconds_per_work(network, tasks: list[Task]) -> float:
         network.forward(image, [layer])
         times.append(time.perf_counter() - begun)
     return min(times) / pass_work(network, layer, TRIAL)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words.
-
-    >>> duration(40), duration(1000), duration(9000)
-    ('40 s', '17 min', '2.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def maxima_beside(

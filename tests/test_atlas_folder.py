@@ -1,11 +1,13 @@
 """The atlas as a folder: what the script leaves, and what a reader finds in it."""
 
+import argparse
 import functools
 import http.server
 import json
 import re
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from browser import CONTRASTS, Reader
 from conftest import files, load_script
 from test_atlas import AWKWARD, FIELDS, decode_file, make_pictures, record
 
-from scratchnet import save_image
+from scratchnet import VGG, receptive_field, save_image
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_page
 from scratchnet.pages.atlas_folder import check_folder
+from scratchnet.pages.atlas_units import pass_work
 from scratchnet.pages.page import save_page
 from scratchnet.pages.sheets import Sheet
 from scratchnet.units.scan.patches import TopPatches
+from scratchnet.units.scan.settings import ScanSettings
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
@@ -119,6 +123,28 @@ def test_what_is_no_atlas_is_left_alone(run, tmp_path):
         code, _, error = run("atlas", *FLAGS, "--output", output)
         assert code == 2 and message in error and error.count("\n") == 1
     assert files(tmp_path) == ["file", "full/x", "mine/a.png"]
+
+
+def test_without_layers_a_page_shows_the_usual_five(atlas):
+    """Also of a file of patches that has grown to thirteen."""
+    work = load_script("atlas_work")
+    thirteen = load_script("atlas").THIRTEEN
+    assert len(thirteen) == 13
+    nothing, asked = argparse.Namespace(), argparse.Namespace(layers=("relu3_1", "relu1_1"))
+    fields = {name: receptive_field(VGG.load(), name) for name in reversed(thirteen)}
+    grown = SimpleNamespace(fields=fields)
+    assert work.layers_of(grown, nothing) == list(ScanSettings().layers)
+    assert work.layers_of(grown, asked) == ["relu1_1", "relu3_1"]
+    few = SimpleNamespace(fields={name: fields[name] for name in ("relu3_1", "relu1_2")})
+    assert work.layers_of(few, nothing) == ["relu1_2", "relu3_1"]
+
+
+def test_the_work_predicted_is_that_of_the_convolutions():
+    """conv1_1: 27 multiplications for each of 64 channels; conv1_2: 576; conv2_1 on a quarter."""
+    network = VGG.load()
+    first, second = 27 * 64, 576 * 64
+    assert pass_work(network, "relu1_1", 8) == 64 * first
+    assert pass_work(network, "relu2_1", 8) == 64 * (first + second) + 16 * 576 * 128
 
 
 # ------------------------------------------------------------------- in a browser
