@@ -2,7 +2,8 @@
 
 More pictures: the old ones keep what was found in them, and only their numbers change, for pictures
 are numbered by name. As that order is also the one in which equal values win, what a grown scan
-finds is what a scan of all pictures finds, byte for byte.
+finds is what a scan of all pictures finds, byte for byte. (But for a new copy of an old picture
+with an earlier name: the one that was looked at stays the original.)
 
 More layers: they are scanned by themselves, and the two are joined.
 """

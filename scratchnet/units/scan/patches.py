@@ -6,7 +6,7 @@
 attributes             str, int, float   ``network`` (SHA-256 of its weights), and the settings
 ``pictures/name``      bytes, (N,)       path within the folder, in alphabetical order
 ``pictures/hash``      uint8, (N, 32)    SHA-256 of the file
-``pictures/size``      int32, (N, 2)     height and width at scale 1; 0 if it was not readable,
+``pictures/size``      int32, (N, 2)     height and width at scale 1; 0 if not readable, or a copy;
                                          −1 if it has not been looked at
 LAYER attributes       int               ``size``, ``jump``, ``start`` of the receptive field
 ``LAYER/value``        float32, (C, K)   a_ijk, in falling order along K
@@ -97,7 +97,7 @@ class TopPatches:
 
     @property
     def unreadable(self) -> list[str]:
-        """The pictures that could not be read."""
+        """The pictures that could not be read, or are copies."""
         return [self.names[n] for n in np.flatnonzero(self.sizes[:, 0] == UNREADABLE)]
 
     def of(self, layer: str) -> Strongest:

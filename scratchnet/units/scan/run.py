@@ -47,7 +47,8 @@ def scan(
     output : path
         The file to write. If it holds this very scan already, nothing is left to do; if
         ``OUTPUT.partial`` holds part of it, only the rest is. If it lacks some of the pictures or
-        layers, only these are looked at. It may hold further layers.
+        layers, only these are looked at. It may hold further layers, also ones that a stopped scan
+        was to look for; these are finished first. Pictures that could not be read are tried again.
     weights : str, optional
         A weight file, as each worker finds it; without it, the embedded VGG-16.
     threads : int

@@ -98,7 +98,7 @@ class Work:
                         saved = time.monotonic()
             except BaseException:
                 # whatever stops it: Ctrl-C, a worker that died, a full disk
-                if change is not None:
+                if change is not None:  # perhaps it is in by half
                     _apply(top, change)
                     top.save(partial)
                 raise
