@@ -26,8 +26,9 @@ from scratchnet.network.convolution import (
 )
 from scratchnet.network.gram import Gram
 from scratchnet.network.pooling import AveragePool, MaxPool
-from scratchnet.network.preprocessing import Preprocess, check_mean, mean_colour
+from scratchnet.network.preprocessing import Preprocess, check_mean
 from scratchnet.network.relu import ReLU
+from scratchnet.units.occlusion import mean_colour
 
 SHAPES = [(1, 1, 1), (3, 3, 1), (2, 2, 3), (5, 4, 2), (7, 6, 3)]
 

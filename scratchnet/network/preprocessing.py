@@ -15,7 +15,7 @@ remains another mean. It can't go into the bias, for where the kernel looks out 
 sees 0, and that is the mean colour.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,8 +65,3 @@ class Preprocess:
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return (H, W, 3) unchanged."""
         return shape
-
-
-def mean_colour(layers: Iterable[object]) -> tuple[float, float, float]:
-    """Return the colour, (red, green, blue), of which a network's first kernel sees zeros."""
-    return next(layer.mean for layer in layers if isinstance(layer, Preprocess))[::-1]

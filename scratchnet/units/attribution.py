@@ -35,8 +35,8 @@ control (``scripts/explain_units.py``).
 import numpy as np
 
 from scratchnet.network.network import Network
-from scratchnet.network.preprocessing import mean_colour
 from scratchnet.units.deconvnet import check_unit, project_back
+from scratchnet.units.occlusion import mean_colour
 
 NOISE = 0.15  # of the picture's range of values: the middle of what the paper recommends, 10–20 %
 

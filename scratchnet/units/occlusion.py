@@ -21,13 +21,13 @@ is a much smaller area, most of it near the middle: q = 0.9 took 0.21 to 0.28 of
 units of VGG-16's third to fifth blocks. Another picture gives another area.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from scratchnet.network.network import Network
-from scratchnet.network.preprocessing import mean_colour
+from scratchnet.network.preprocessing import Preprocess
 from scratchnet.units.deconvnet import aligned_box, check_unit
 from scratchnet.units.receptive_field import receptive_field
 
@@ -175,3 +175,8 @@ def share_of_field(response: np.ndarray, part: float = 0.9) -> float:
     # n = min{n : Σ_{m ≤ n} response_m ≥ q · Σ_{m ≤ N} response_m}
     n = np.searchsorted(sums, part * sums[-1])
     return float(n / response.size)
+
+
+def mean_colour(layers: Iterable[object]) -> tuple[float, float, float]:
+    """Return the colour, (red, green, blue), of which a network's first kernel sees zeros."""
+    return next(layer.mean for layer in layers if isinstance(layer, Preprocess))[::-1]
