@@ -16,8 +16,9 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
-import shutil
+from collections.abc import Iterable
 from concurrent.futures import Executor
+from contextlib import suppress
 from pathlib import Path
 
 from atlas_work import Sources, draw_all, layer_of, layers_of, maxima_beside, tasks_of
@@ -30,6 +31,7 @@ from scratchnet.files.names import expanded
 from scratchnet.files.weights import load_weights
 from scratchnet.pages.atlas import GRID, AtlasLayer, atlas_html
 from scratchnet.pages.atlas_folder import check_folder, save_folder
+from scratchnet.pages.atlas_units import Task, sheets_of
 from scratchnet.pages.page import data_uri, save_page
 from scratchnet.units.choice import chosen_channels
 from scratchnet.units.scan.patches import TopPatches
@@ -147,8 +149,20 @@ def draw(
     page = atlas_html(embedded, sources, title=arguments.title, limit=limit)
     print(f"page     {len(page.encode()) / 1e6:.1f} MB")
     saved = save_and_say(output, lambda path: save_page(path, page), arguments.overwrite)
-    shutil.rmtree(parts, ignore_errors=True)
+    if saved:
+        remove(parts, (task for kind in kinds for task in tasks_of(top, chosen, kind, **options)))
     return saved
+
+
+def remove(parts: Path, tasks: Iterable[Task]) -> None:
+    """Delete what is in the page now, and folders that are empty then."""
+    for task in tasks:
+        for sheet in sheets_of(task) or []:
+            (parts / sheet.image).unlink(missing_ok=True)
+        task.record_file().unlink(missing_ok=True)
+    for folder in (*parts.glob("*"), parts):
+        with suppress(OSError):  # a folder of somebody else's files stays
+            folder.rmdir()
 
 
 def embed(layer: AtlasLayer, parts: Path) -> AtlasLayer:

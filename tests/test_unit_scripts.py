@@ -352,10 +352,14 @@ def test_explain_style_says_in_one_line_what_is_wrong(run, arguments, message):
 
 
 def test_atlas_is_one_file_with_the_units_asked_for(run, tmp_path):
+    mine = tmp_path / "outputs" / "atlas.html.parts" / "relu1_1" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
     code, out, error = run("atlas", *FEW, "--units-per-layer", 3, "--title", "Units & fields")
     assert code == 0, error
     stem = "outputs/top_patches_images"
-    assert files(tmp_path) == ["outputs/atlas.html", f"{stem}.h5", f"{stem}_maxima.h5"]
+    there = ["outputs/atlas.html", f"{stem}.h5", f"{stem}_maxima.h5"]
+    assert files(tmp_path) == sorted([*there, str(mine.relative_to(tmp_path))])
     page = (tmp_path / "outputs" / "atlas.html").read_text(encoding="utf-8")
     record = json.loads(
         re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1]
