@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Say what was wrong, and where the help is."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+        self.exit(2, f"{self.prog.removesuffix('.py')}: {message} (see --help)\n")
 
 
 def positive(text: str) -> int:
@@ -48,15 +48,19 @@ def whole(text: str) -> int:
 
 
 def in_one_line(
-    name: str, run: Callable[[argparse.Namespace], None], arguments: argparse.Namespace
+    name: str, run: Callable[[argparse.Namespace], bool | None], arguments: argparse.Namespace
 ) -> int:
-    """Run a script, and turn what a user can mend into one line; return the exit code, 0 or 2."""
+    """Run a script, and turn what a user can mend into one line; return the exit code.
+
+    0; 2 for what a user can mend; 1 if ``run`` returns False: it has said what was not saved in its
+    place.
+    """
     try:
-        run(arguments)
+        whole = run(arguments)
     except (OSError, ValueError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    return 0
+    return 1 if whole is False else 0
 
 
 def leave(code: int, interrupts: Interrupts) -> NoReturn:

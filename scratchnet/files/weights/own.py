@@ -30,6 +30,7 @@ from scratchnet.network.preprocessing import MEAN_BGR, check_mean
 
 FORMAT = "scratchnet"
 FLOATS = ("float16", "float32", "float64")
+OWN_ATTRIBUTES = ("architecture", "mean_bgr", "sha256")
 
 
 class Weights(NamedTuple):
@@ -137,6 +138,19 @@ def load(path: str | os.PathLike) -> Weights:
         if digest(parameters, mean) != recorded:
             raise ValueError("the weights are not those the file was written with: get it anew")
     return Weights(architecture, parameters, mean)
+
+
+def attributes(path: str | os.PathLike) -> dict[str, str]:
+    """Return the further facts that a weight file of ours records: source, authors, licence.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load` does; ValueError, too, for one that is no text.
+    """
+    with open_hdf5(path, "weights", "weight file") as file:
+        names = [name for name in file.attrs if name not in OWN_ATTRIBUTES]
+        return {name: read_attribute(file, name) for name in names}
 
 
 def save_weights(
