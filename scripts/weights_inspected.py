@@ -34,18 +34,19 @@ def inspection(path: Path, said: dict) -> Iterator[str]:
     """
     found = possibilities(path, said)
     first = next(iter(found.values()))
-    known = published(path)
+    sums = hashes(path)
+    known = published(sums)
     facts = {
         "file": f"{printable(path)}, {path.stat().st_size:,} bytes",
-        **{name: value for name, value in hashes(path).items()},
+        **sums,
         "published": known.name if known else "none of the files whose hashes are known here",
         **first.facts,
     }
     if len(found) > 1:
         asked = sorted({flag for settings in found for flag, _ in settings})
         facts |= {"not told": f"say {' and '.join(f'--{flag}' for flag in asked)}"}
-        for fact in ({"preprocessing": "pictures", "flipped": "kernels"}[asked[-1]],):
-            facts.pop(fact)
+        for flag in asked:  # what was only tried is no fact
+            facts.pop({"preprocessing": "pictures", "flipped": "kernels"}[flag])
     for fact, value in facts.items():
         yield f"{fact:<13} {value}"
     for note in first.notes:
@@ -72,10 +73,10 @@ def table(found: dict[tuple, Understood]) -> Iterator[str]:
 
     The embedded network's come first, then those of each possibility.
     """
-    names = [" ".join(str(value) for _, value in settings) for settings in found]
+    names = [", ".join(_in_words(value) for _, value in settings) for settings in found]
     columns = ["embedded", *(name or "this file" for name in names)]
     yield f"{'mean activation of':<20}{'kernel':<16}{'type':<9}" + "".join(
-        f"{column:>20}" for column in columns
+        f"{column:>26}" for column in columns
     )
     own = means(load_weights())
     theirs = [means(understood.weights) for understood in found.values()]
@@ -84,8 +85,13 @@ def table(found: dict[tuple, Understood]) -> Iterator[str]:
         numbers = [values.get(layer) for values in (own, *theirs)]
         shape = "×".join(map(str, kernel.shape))
         yield f"{layer:<20}{shape:<16}{kernel.dtype!s:<9}" + "".join(
-            f"{'–' if number is None else f'{number:.4g}':>20}" for number in numbers
+            f"{'–' if number is None else f'{number:.4g}':>26}" for number in numbers
         )
+
+
+def _in_words(value: str | bool) -> str:
+    """Return one of `POSSIBLE`, for a column's head."""
+    return value if isinstance(value, str) else "flipped" if value else "not flipped"
 
 
 def means(weights: Weights) -> dict[str, float]:

@@ -1,5 +1,11 @@
 """Weights in every form: found out, made ours exactly, and asked for where a file does not tell."""
 
+import json
+import os
+import re
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -12,6 +18,7 @@ from scratchnet.files.weights import (
     embedded_weights,
     examine,
     load_weights,
+    own,
     random_parameters,
     save_as,
 )
@@ -247,7 +254,10 @@ def test_what_is_said_against_the_first_kernel_is_doubted(tmp_path, embedded):
 
 def test_a_published_file_is_known_by_its_hash(tmp_path, random19, monkeypatch):
     npz(tmp_path / "w.npz", random19)
-    assert known_files.published(embedded_weights()).name == "the embedded vgg16.h5"
+    assert (
+        known_files.published(known_files.hashes(embedded_weights())).name
+        == "the embedded vgg16.h5"
+    )
     begin = known_files.hashes(tmp_path / "w.npz")["sha256"][:8]
     file = known_files.Published("someone's VGG-19", "torchvision")
     monkeypatch.setitem(known_files.KNOWN, ("sha256", begin), file)
@@ -263,6 +273,29 @@ def test_only_one_way_to_see_the_embedded_kernel_is_close(embedded, rng):
     assert nearest(rng.permutation(kernel, axis=3)) is None
     assert nearest(random_parameters()["conv1_1"][0]) is None
     assert nearest((kernel + kernel[:, :, ::-1]) / 2) is None  # it can't tell the colours
+
+
+@pytest.mark.parametrize("kind", [".h5", ".npz", ".safetensors"])
+def test_a_mean_that_would_be_refused_is_not_saved(kind, tmp_path, embedded):
+    with pytest.raises(ValueError, match=r"got the mean colour .*nan"):
+        save_as(tmp_path / f"w{kind}", embedded._replace(mean=(np.nan, 1.0, 2.0)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 256.0])
+def test_a_mean_that_is_no_colour_is_refused_as_that(value, tmp_path, embedded):
+    np.savez(tmp_path / "w.npz", **numbered(embedded.parameters), mean_bgr=np.full(3, value))
+    with pytest.raises(ValueError, match=r"w\.npz: got the mean colour .* in 0–255"):
+        load_weights(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("name", ["mean_bgr", "averageImage"])
+def test_what_is_said_against_a_mean_in_the_file_is_refused(name, tmp_path, random19):
+    np.savez(tmp_path / "w.npz", **numbered(random19), **{name: np.array([90.0, 100.0, 110.0])})
+    mean = load_weights(tmp_path / "w.npz", flipped=False).mean
+    assert mean == ((90, 100, 110) if name == "mean_bgr" else (110, 100, 90))
+    with pytest.raises(ValueError, match=f"w.npz: tells the mean itself, as {name}; leave out pre"):
+        load_weights(tmp_path / "w.npz", flipped=False, preprocessing="torchvision")
 
 
 # --------------------------------------------------------- names and shapes
@@ -350,7 +383,7 @@ def test_batch_normalisation_and_larger_networks_are_refused():
     with pytest.raises(ValueError, match=r"features\.9\.running_mean: normalises batches"):
         choice("features.9.running_mean", (512,))
     choice = Choice()
-    with pytest.raises(ValueError, match="more 3×3 kernels than VGG-19 has"):
+    with pytest.raises(ValueError, match="over 25,000,000 numbers in 3×3 kernels and biases; V"):
         for n in range(20):
             choice(f"layer{n}.weight", (512, 512, 3, 3))
 
@@ -393,20 +426,78 @@ def test_convert_and_inspect(run, tmp_path, embedded, random19):
 def test_convert_says_what_is_wrong_in_one_line(run, tmp_path, random19):
     (tmp_path / "text.h5").write_text("hello" * 200)
     keras_3(tmp_path / "w.h5", random19)
+    told = ["w.h5", "--preprocessing", "bgr"]
+    (tmp_path / "folder").mkdir()
     for arguments, message in [
         (["none.h5"], "none.h5: no such weight file"),
         (["text.h5"], "text.h5: not a weight file"),
         (["w.h5"], "w.h5: nothing in it says how its pictures were prepared"),
-        (["w.h5", "--output", "w.h5", "--overwrite"], "is what the conversion reads"),
-        (["w.h5", "--output", "w.pth"], "wanted a name that ends in .h5"),
+        ([*told, "--output", "w.h5", "--overwrite"], "is what the conversion reads"),
+        ([*told, "--output", "w.pth"], "wanted a name that ends in .h5"),
         (["w.h5", "--preprocessing", "x"], "choose from"),
         (["w.h5", "--inspect", "--output", "x.h5"], "--inspect writes nothing"),
+        (["w.h5", "--inspect", "--overwrite"], "--inspect writes nothing: leave out --overwrite"),
         (["--inspect", "text.h5"], "text.h5: not a weight file"),
+        (["folder"], "folder: is a folder, wanted a weight file"),
+        ([os.devnull], "is no regular file, wanted a weight file"),
+        ([""], "argument file: the file's name is empty"),
+        ([*told, "--output", ""], "argument --output: the file's name is empty"),
     ]:
         code, out, error = run("convert_weights", *arguments)
         assert code == 2 and not out and error.count("\n") == 1 and message in error, error
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left in (["outputs", "text.h5", "w.h5"], ["text.h5", "w.h5"])
+        assert error.startswith("convert_weights: "), error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.h5", "w.h5"]
+
+
+def test_inspect_has_a_column_for_all_that_is_not_told(run, tmp_path, random19):
+    npz(tmp_path / "w.npz", random19)
+    code, out, error = run("convert_weights", "--inspect", "w.npz")
+    facts, table = out.split("\n\n")
+    assert (code, error) == (0, "") and "not told      say --flipped and --preprocessing" in facts
+    assert "\nkernels " not in facts and "\npictures " not in facts
+    expected = ["embedded"] + [
+        f"{turned}, {how}"
+        for turned in ("not flipped", "flipped")
+        for how in ("bgr", "rgb", "torchvision")
+    ]
+    assert re.split(" {2,}", table.splitlines()[0])[3:] == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_inspect_into_a_pipe_that_nobody_reads_on(unbuffered):
+    script = ROOT / "scripts" / "convert_weights.py"
+    with subprocess.Popen(
+        [sys.executable, script, "--inspect", embedded_weights()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    ) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+@pytest.mark.parametrize("kind", [".h5", ".safetensors"])
+def test_authors_and_licence_go_on_into_what_is_converted(kind, run, tmp_path):
+    recorded = own.attributes(embedded_weights())
+    assert recorded["licence"] == "CC BY 4.0" and {"authors", "paper", "changes"} < recorded.keys()
+    code, *_ = run("convert_weights", embedded_weights(), "--output", f"w{kind}")
+    if kind == ".h5":
+        assert own.attributes("w.h5") == recorded
+    else:
+        data = (tmp_path / "w.safetensors").read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        assert header["__metadata__"] == {"architecture": "vgg16", **recorded}
+    assert code == 0
+
+
+def test_what_is_not_saved_in_its_place_is_said_in_one_line(run, tmp_path, monkeypatch):
+    def fails(place, **_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scratchnet.files.weights.save_as", fails)
+    code, _, error = run("convert_weights", embedded_weights(), "--output", "w.h5")
+    assert code == 1 and error == "w.h5: not saved (No space left on device)\n"
 
 
 def test_the_readme_names_every_format():

@@ -11,7 +11,7 @@ import numpy as np
 from scratchnet.files.names import printable
 
 BLOCK = 2**20  # bytes read at a time
-SPARE, TIMES = 2**26, 4
+SPARE, TIMES = 2**26, 4  # 64 MiB, for small files, and 4 times what the file has: see `room`
 MOST_DIMENSIONS = 4  # of a tensor that can be a kernel, a bias or a mean
 FLOATS = ("float16", "float32", "float64", "bfloat16")
 

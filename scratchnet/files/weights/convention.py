@@ -20,17 +20,17 @@ picture x in 0–255, its first convolution sees ::
 
     z_ijk = (x_ijk − m_k) / s_k
 
-and ours, channel 2 − k of it in k's place if it was RGB, sees y = x − m. So the deviations go into
-the kernel, and only m remains to be told (`Preprocess`; why m may not go into the bias is said
-there) ::
+and ours sees y = x − m; for RGB, the kernel's input channels are reversed first. So the deviations
+go into the kernel, and only m remains to be told (`Preprocess`; why m may not go into the bias is
+said there) ::
 
     w_uvkk′ ← w_uvkk′ / s_k
 
 Axes are told from the shapes. Whether kernels are turned and in which order the colours come is
 *not* in the numbers of a file in general. It is known if the file says so, or MatConvNet's mean; if
-the first kernel, turned and with its colours reversed in one way, is close to the embedded
-network's, and in all others is not; if it is a published file (`known`); or by Keras's names. Else
-it is asked for: nothing is guessed.
+exactly one of the four ways (colours reversed or not, turned or not) is within 25 % of the embedded
+first kernel, the others beyond 50 %; if it is a published file (`known`); or by Keras's names. Else
+an error says which flag to add: nothing is guessed.
 """
 
 import re
@@ -41,7 +41,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.files.weights.known import published
+from scratchnet.files.weights.known import hashes, published
 from scratchnet.files.weights.layers import arranged, is_mean
 from scratchnet.files.weights.own import Weights, embedded_weights, load
 from scratchnet.network.preprocessing import MEAN_BGR, check_mean
@@ -135,7 +135,7 @@ def understand(
     UntoldError
         If something is not in the file and has to be said, and is not.
     ValueError
-        If it is no whole VGG, or has entries that are not finite.
+        If it is no whole VGG, has entries that are not finite, or tells itself what a user says.
     """
     architecture, parameters, axes, others = arranged(tensors)
     for name, pair in parameters.items():
@@ -154,7 +154,7 @@ def understand(
     weights = Weights(architecture, *as_ours(parameters, how, turned))
     facts = {
         "architecture": architecture,
-        "axes": f"{axes} (their lengths)",
+        "axes": f"{axes} (from the shapes)",
         "kernels": f"{_in_words(turned)} ({turned_why})",
         "pictures": f"{how} ({how_why})",
     }
@@ -208,8 +208,10 @@ def _turned(said: bool | None, near: Near | None, axes: str, form: str) -> tuple
         return said, "as you say"
     if near:
         return near.turned, "the first is close to the embedded network's"
-    if axes == "HWIO" or form in UNTURNED:
-        return False, f"{form} with the axes {axes} has them so"
+    if form in UNTURNED:
+        return False, f"{form} does not turn kernels"
+    if axes == "HWIO":
+        return False, "frameworks with the axes HWIO do not turn kernels"
     raise UntoldError(
         f"nothing in it says whether its kernels, {axes}, are turned by 180°, as Theano's are: "
         "say flipped yes or no (scripts/convert_weights.py --flipped)",
@@ -221,20 +223,22 @@ def _prepared(
     said: str | None, tensors: Mapping, near: Near | None, path, form: str
 ) -> tuple[Preprocessing, str]:
     """Tell how the network's pictures were prepared, and from what."""
-    if said is not None:
-        if said not in PREPROCESSING:
-            known = ", ".join(PREPROCESSING)
-            raise ValueError(f"got preprocessing {said!r}, wanted one of {known}")
-        return PREPROCESSING[said], "as you say"
+    if said is not None and said not in PREPROCESSING:
+        known = ", ".join(PREPROCESSING)
+        raise ValueError(f"got preprocessing {said!r}, wanted one of {known}")
     for name, values in tensors.items():
         if is_mean(name):
+            if said is not None:
+                raise ValueError(f"tells the mean itself, as {name[-40:]}; leave out preprocessing")
             mean = _colour(values)
             if name.endswith("mean_bgr"):
                 return Preprocessing("bgr", mean), "the file says so"
             return Preprocessing("rgb", mean), "MatConvNet's averageImage"
+    if said is not None:
+        return PREPROCESSING[said], "as you say"
     if near:
         return PREPROCESSING[near.colours], "the first kernel is close to the embedded network's"
-    if file := published(path):
+    if file := published(hashes(path)):
         return PREPROCESSING[file.preprocessing], f"it is {file.name}"
     if form == "Keras" and all(re.search(r"block\d_conv\d", name) for name in tensors):
         return PREPROCESSING["bgr"], "Keras's names: its VGGs take them so"
@@ -246,16 +250,17 @@ def _prepared(
 
 
 def _colour(mean: np.ndarray) -> tuple[float, float, float]:
-    """Return a mean colour; raise ValueError for a picture of more colours than one."""
+    """Return a mean colour; raise ValueError for none, or a picture of more colours than one."""
     if mean.size % 3 or not mean.size or (mean.ndim > 1 and mean.shape[-1] != 3):
         raise ValueError(f"its mean has shape {mean.shape}, wanted (…, 3)")
     colours = mean.reshape(-1, 3).astype(np.float64)
+    check_mean(colours[0].tolist())
     if not np.allclose(colours, colours[0], rtol=0, atol=1e-3):
         raise ValueError("its mean is a picture, wanted one colour")
     for exact in (MEAN_BGR, MEAN_BGR[::-1]):
         if np.allclose(colours[0], exact, rtol=0, atol=1e-4):  # in float32
             return exact
-    return check_mean(colours[0].tolist())
+    return tuple(colours[0].tolist())
 
 
 def _native(values: np.ndarray) -> np.ndarray:

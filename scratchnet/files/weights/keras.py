@@ -29,6 +29,7 @@ from typing import BinaryIO
 import numpy as np
 
 from scratchnet.files.names import printable
+from scratchnet.files.weights.bounded import MOST_DIMENSIONS
 
 FORMAT = "Keras"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -76,9 +77,13 @@ def read(
         tree = _Tree(file)
         for name, messages in tree.datasets():
             kinds = [kind for kind, _ in messages]
+            # Every dataset has one shape and one type: without them `wanted` has nothing to judge
+            # by, and the file is damaged, whatever the dataset is. So `_one` raises first.
             shape = _shape(_one(messages, DATASPACE, name))
             dtype = TYPES.get(_one(messages, DATATYPE, name)[:20])
-            if dtype is None or shape is None or len(shape) > 4 or not wanted(name, shape):
+            if dtype is None or shape is None or len(shape) > MOST_DIMENSIONS:
+                continue
+            if not wanted(name, shape):
                 continue
             if FILTERS in kinds or EXTERNAL in kinds:
                 raise ValueError(f"{printable(name, 60)}: compressed or in another file")

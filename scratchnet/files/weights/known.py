@@ -7,6 +7,7 @@ names; Keras's source has MD5s. An entry says what such a file is and how its pi
 
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from scratchnet.files.hdf5 import BLOCK
@@ -48,9 +49,8 @@ def hashes(path: str | os.PathLike) -> dict[str, str]:
     return {name: algorithm.hexdigest() for name, algorithm in algorithms.items()}
 
 
-def published(path: str | os.PathLike) -> Published | None:
-    """Return which published file this is, if it is one of those known."""
-    found = hashes(path)
+def published(found: Mapping[str, str]) -> Published | None:
+    """Return which published file has these `hashes`, if it is one of those known."""
     return next(
         (file for (name, begin), file in KNOWN.items() if found[name].startswith(begin)), None
     )

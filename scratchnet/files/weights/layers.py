@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from scratchnet.files.names import printable
+from scratchnet.files.weights.bounded import MOST_DIMENSIONS
 from scratchnet.network.architecture import (
     CHANNELS_PER_BLOCK,
     CONVOLUTIONS_PER_BLOCK,
@@ -55,7 +56,9 @@ class Choice:
     def __call__(self, name: str, shape: tuple[int, ...]) -> bool:
         """Tell whether to read a tensor; raise ValueError for what no VGG has, or for too many."""
         size = math.prod(shape)
-        if NORMALISED.search(name):  # between the convolutions; a classifier behind them may
+        # Batch norm in all four widths means a VGG with batch normalisation; a classifier alone may
+        # have it.
+        if NORMALISED.search(name):
             self.normalised.add(size)
             if self.normalised.issuperset(CHANNELS_PER_BLOCK):
                 raise ValueError(f"{printable(name, 60)}: normalises batches; wanted a plain VGG")
@@ -64,7 +67,9 @@ class Choice:
         if fits and "optimizer" not in name and not NORMALISED.search(name):
             self.size += size
             if self.size > MOST:
-                raise ValueError(f"more 3×3 kernels than VGG-19 has ({MOST:,} numbers)")
+                raise ValueError(
+                    f"over {MOST:,} numbers in 3×3 kernels and biases; VGG-19 has 20 million"
+                )
             return True
         if len(self.left) == MOST_LEFT:
             raise ValueError(f"more than {MOST_LEFT:,} tensors, and no VGG among them")
@@ -100,7 +105,7 @@ def axes_of(shape: tuple[int, ...]) -> str:
 
 def is_bias(shape: tuple[int, ...]) -> bool:
     """Tell whether a tensor has the shape of a bias: one axis, and others of length 1."""
-    return 0 < len(shape) <= 4 and 3 < math.prod(shape) == max(shape) <= WIDEST
+    return 0 < len(shape) <= MOST_DIMENSIONS and 3 < math.prod(shape) == max(shape) <= WIDEST
 
 
 def is_mean(name: str) -> bool:

@@ -5,7 +5,12 @@ from pathlib import Path
 
 from scratchnet.files.names import MOST, printable
 from scratchnet.files.weights import keras, matconvnet, npz, onnx, own, pytorch, safetensors
-from scratchnet.files.weights.convention import Understood, UntoldError, understand
+from scratchnet.files.weights.convention import (
+    Preprocessing,
+    Understood,
+    UntoldError,
+    understand,
+)
 from scratchnet.files.weights.layers import Choice
 from scratchnet.files.weights.own import Weights, embedded_weights
 
@@ -42,8 +47,9 @@ def load_weights(
     UntoldError
         If it does not tell what has to be known: a ValueError that names the parameter.
     ValueError
-        If it is not a weight file, or damaged, or no whole VGG-16 or VGG-19; one line that begins
-        with the file's name.
+        If it is not a weight file, or damaged, or no whole VGG-16 or VGG-19, or tells itself how
+        its pictures were prepared and ``preprocessing`` is given, too; one line that begins with
+        the file's name.
     """
     path = embedded_weights() if path is None else path
     return examine(path, preprocessing=preprocessing, flipped=flipped).weights
@@ -54,8 +60,11 @@ def examine(
 ) -> Understood:
     """Read a weight file as `load_weights` does, and tell what was found out of it, and how."""
     path, shown = Path(path), printable(path, MOST // 2)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{shown}: no such weight file")
+    if not path.is_file():  # a device or a pipe may never end
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise ValueError(f"{shown}: is {what}, wanted a weight file")
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
@@ -87,6 +96,6 @@ def _examine_own(path: Path) -> Understood:
     facts = {
         "format": own.FORMAT,
         "architecture": weights.architecture,
-        "pictures": f"BGR in 0–255 minus ({', '.join(f'{m:g}' for m in weights.mean)})",
+        "pictures": str(Preprocessing("bgr", weights.mean)),
     }
     return Understood(weights, facts, [])

@@ -141,6 +141,10 @@ class _Elements(Bytes):
     """
 
     def __init__(self, order: str, room: int):
+        # What a file can make us do is bounded. At most ``room`` bytes may be unpacked
+        # (``unpacked``; a variable that is left out is not counted any more), and at most ``room``
+        # may all arrays of floats take once they are loaded (``loaded``: their type may be wider
+        # than the stored one). Cells and structs may hold `MOST_ARRAYS` (``arrays``).
         super().__init__(room)
         self.order, self.loaded, self.arrays = order, 0, 0
         self.origin: _Variable | None = None

@@ -22,6 +22,7 @@ import numpy as np
 
 from scratchnet.files.names import printable
 from scratchnet.files.saving import replacing
+from scratchnet.files.weights.bounded import MOST_DIMENSIONS
 
 FORMAT = "npz"
 LARGEST_DIRECTORY = 2**20  # bytes: some ten thousand entries
@@ -114,7 +115,8 @@ def _read_array(file: BinaryIO, size: int, name: str, wanted: Callable) -> np.nd
     kind = match[1].decode()
     shape = tuple(int(n) for n in re.findall(rb"\d+", match[3]))
     begin = (12 if wide else 10) + length
-    if re.fullmatch("[<>]f[248]", kind) is None or len(shape) > 4 or not wanted(name, shape):
+    is_float = re.fullmatch("[<>]f[248]", kind) is not None
+    if not is_float or len(shape) > MOST_DIMENSIONS or not wanted(name, shape):
         return None
     dtype, count = np.dtype(kind), math.prod(shape)
     if size != begin + count * dtype.itemsize:

@@ -5,7 +5,8 @@ says which tensor lies where, and ``NAME/data/KEY``, the numbers. Before, it was
 magic number, a version, a system, the tensors, the keys) and then, key by key, how many numbers
 there are, and the numbers. In neither is a pickle ever run: see `pickles`.
 
-Of a dict in the dict, tensors are called ``outer.inner``, and so with no other objects.
+Of a dict in the dict, tensors are called ``outer.inner``: one level of nesting is followed; deeper
+dicts and lists are skipped.
 """
 
 import io

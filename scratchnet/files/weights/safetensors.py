@@ -22,6 +22,7 @@ import numpy as np
 
 from scratchnet.files.names import printable
 from scratchnet.files.saving import replacing
+from scratchnet.files.weights.bounded import MOST_DIMENSIONS, read_numbers
 
 FORMAT = "safetensors"
 LONGEST_HEADER = 2**20  # bytes; a VGG's has 4 thousand
@@ -30,8 +31,8 @@ BITS = {
     "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
     "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
-TYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
-NAMES = {np.dtype(code): name for name, code in TYPES.items() if name != "BF16"}
+TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+NAMES = {np.dtype(f"<f{BITS[name] // 8}"): name for name in ("F16", "F32", "F64")}
 
 
 def recognises(head: bytes, path: str | os.PathLike) -> bool:
@@ -66,12 +67,9 @@ def read(
         entries = list(_entries(file.read(length)))
         _check_places(entries, size - 8 - length)
         for name, dtype, shape, begin, _ in entries:
-            if dtype in TYPES and len(shape) <= 4 and wanted(name, shape):
-                file.seek(8 + length + begin)
-                values = np.fromfile(file, TYPES[dtype], math.prod(shape))
-                if dtype == "BF16":  # float32's upper half
-                    values = (values.astype(np.uint32) << 16).view(np.float32)
-                tensors[name] = values.reshape(shape)
+            if dtype in TYPES and len(shape) <= MOST_DIMENSIONS and wanted(name, shape):
+                place, count = 8 + length + begin, math.prod(shape)
+                tensors[name] = read_numbers(file, place, count, TYPES[dtype]).reshape(shape)
     return tensors
 
 
@@ -164,4 +162,5 @@ def _check_places(entries: list, size: int) -> None:
             raise ValueError(f"{printable(name, 60)}: begins at {begin}, and {what}")
         at = end
     if at != size:
-        raise ValueError(f"its tensors end at {at} of {size} bytes")
+        what = "damaged or cut off: " if at > size else ""
+        raise ValueError(f"{what}its tensors end at {at} of {size} bytes")

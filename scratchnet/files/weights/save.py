@@ -13,6 +13,7 @@ import numpy as np
 
 from scratchnet.files.weights import npz, own, safetensors
 from scratchnet.files.weights.own import Weights
+from scratchnet.network.preprocessing import check_mean
 
 WRITERS = (".h5", ".npz", ".safetensors")
 
@@ -29,7 +30,7 @@ def save_as(
     weights : Weights
         Stored in the precision they have.
     attributes : mapping of str, optional
-        Further facts to record; ``.npz`` has no place for them.
+        Further facts to record, as `own.attributes` reads them; ``.npz`` has no place for them.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def save_as(
     if ending == ".h5":
         own.save_weights(path, architecture, parameters, attributes, mean=mean)
         return
-    tensors = {"mean_bgr": np.array(mean)}
+    tensors = {"mean_bgr": np.array(check_mean(mean))}
     for name, (kernel, bias) in own.checked(architecture, parameters).items():
         tensors |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
     if ending == ".npz":
