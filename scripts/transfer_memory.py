@@ -94,6 +94,7 @@ def added_memory(
     work += gaussians(network, arguments)
     work += max(pictures(pairs + STEP, content), saving)
     work += masks(network, content, styles, arguments)
+    work += beside_a(network, content, styles, arguments)
     # The decoded pictures are let go of, at least a byte a pixel.
     work -= sum(prod(shape[:2]) for shape in shapes)
     return work + frames + pictures(kept, content) + sum(pictures(1, style) for style in styles)
@@ -119,16 +120,29 @@ def contents(network: FastNetwork, size: Size, arguments) -> int:
 
 
 def masks(network: FastNetwork, content: Size, styles: list[Size], arguments) -> int:
-    """Return how many bytes masks take: with them, their weights at layers, and b of one layer."""
+    """Return how many bytes masks take, with their weights at layers."""
     masked = [content] * len(styles) if arguments.style_mask or arguments.keep_transparent else []
-    shapes = [network.output_shapes(*size) for size in masked]
-    if arguments.style_image_mask:
-        shapes += [network.output_shapes(*size) for size in styles]
-    layers = [[of[name] for name in arguments.style_layers] for of in shapes]
-    kept = sum(H * W for of in layers for H, W, _ in of)
-    kept += sum(map(prod, masked)) + (sum(map(prod, styles)) if arguments.style_image_mask else 0)
-    b = max((prod(shape) for of in layers for shape in of), default=0)
-    return (kept + b) * network.dtype.itemsize
+    masked += styles if arguments.style_image_mask else []
+    kept = sum(map(prod, masked))
+    for size in masked:
+        shapes = network.output_shapes(*size)
+        kept += sum(prod(shapes[name][:2]) for name in arguments.style_layers)
+    return kept * network.dtype.itemsize
+
+
+def beside_a(network: FastNetwork, content: Size, styles: list[Size], arguments) -> int:
+    """Return how many bytes a layer takes to be compared with several styles, or under masks.
+
+    Under a mask, b is there beside a. Of several styles, the gradient of those before is there,
+    and b or the sum with the next one.
+    """
+    masked = arguments.style_mask or arguments.keep_transparent
+    several = len(styles) > 1
+    sizes = [content] if masked or several else []
+    sizes += styles if arguments.style_image_mask else []
+    shapes = [network.output_shapes(*size) for size in sizes]
+    most = max((prod(of[name]) for of in shapes for name in arguments.style_layers), default=0)
+    return (2 if several else 1) * most * network.dtype.itemsize
 
 
 def gaussians(network: FastNetwork, arguments) -> int:

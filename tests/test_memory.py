@@ -113,9 +113,9 @@ def measured(tmp_path, **flags) -> float:
     """
     fills = flags["optimizer"] == "lbfgs"
     steps = (22 if flags["init"] == "random" and flags["image_size"] < 512 else 12) if fills else 2
-    given = [
-        word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", value)
-    ]
+    given = []
+    for name, value in flags.items():
+        given += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
     printed = child(
         TRANSFER, "--overwrite", "--enlarge", "--iterations", steps, "--output", tmp_path / "x.png",
         *given,
@@ -125,6 +125,9 @@ def measured(tmp_path, **flags) -> float:
     return predicted / peak
 
 
+MASKS = ROOT / "scripts" / "masks"
+TWO = {"style": (IMAGES / "starry_night.jpg", IMAGES / "mosaic.jpg")}
+TWO_MASKS = {"style_mask": (MASKS / "leuven_sky.png", MASKS / "leuven_houses.png")}
 KINDS = {
     "image_size": (128, 200, 256, 384, 512),
     "threads": (1, 2),
@@ -135,7 +138,7 @@ KINDS = {
     "content_layers": (None, None, "relu1_1", "relu2_2,relu3_1"),
     "style_distance": ("gram", "gram", "wasserstein"),
     "style_layers": (None, None, "relu1_1", "relu3_1,relu5_3", "pool1,pool2"),
-    "style_mask": (None, None, ROOT / "scripts" / "masks" / "leuven_sky.png"),
+    "style_mask": (None, None, MASKS / "leuven_sky.png"),
     "save_every": (None, 1, 5),
 }
 
@@ -154,6 +157,16 @@ def some_kind(choose: random.Random, tmp_path) -> dict:
 def test_a_transfer_takes_no_more_than_announced(tmp_path):
     flags = {"image_size": 128, "threads": 2, "optimizer": "lbfgs", "init": "random"}
     assert 1 <= measured(tmp_path, **flags) <= 1.15
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [TWO, TWO | TWO_MASKS], ids=["everywhere", "masks"])
+def test_two_styles_take_no_more_than_announced(tmp_path, kind):
+    flags = {"image_size": 256, "threads": 2, "optimizer": "descent", "init": "content"}
+    ratio = measured(tmp_path, **flags, **kind)
+    print(f"predicted / measured {ratio:.3f}")
+    assert 1 <= ratio <= 1.15
 
 
 @linux
@@ -185,6 +198,9 @@ def test_all_that_a_transfer_holds_is_counted(optimizer):
 
     usual = added()
     assert added("--init", "photo.jpg") == usual + picture
+    # masks: b of relu1_1, 64/3 pictures; of several styles, a gradient and a sum there
+    masked = added("--style-mask", "a.png")
+    assert 21.3 * picture < masked - usual < 23 * picture
     assert added("--checkpoint", "c.npz", "--save-every", 1) == usual  # less than a step
     # 40 frames, 4 pictures for gradients; what is made of them at the end may be the most of all
     frames, pixels = 60 * 192 * 256, 40 * 192 * 256
