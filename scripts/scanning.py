@@ -260,7 +260,7 @@ def figure_places(arguments: argparse.Namespace, *ends: str) -> list[Path]:
 def check_folder(arguments: argparse.Namespace, found: list[str]) -> None:
     """Raise ValueError unless the pictures of a scan that is there are among those found."""
     saved = saved_scan(arguments.patches)
-    gone = [name for name in TopPatches.load(saved).names if name not in found] if saved else []
+    gone = sorted(set(TopPatches.load(saved).names) - set(found)) if saved else []
     if gone:
         raise ValueError(
             f"{saved}: holds {len(gone)} pictures that are not in {arguments.images} "
