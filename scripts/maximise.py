@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from command_line import Parser, leave, positive, whole
-from maximise_sheets import PARTS, Drawing, figure, part_drawings, start_picture
+from maximise_sheets import PARTS, Drawing, Starts, figure, part_drawings
 from places import checked_place, save_and_say
-from scanning import tqdm, unit_choice
+from scanning import SCRIPTS, tqdm, unit_choice
 
 from scratchnet import VGG, Network, save_image
 from scratchnet.files.names import expanded
@@ -65,7 +65,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--diverse", type=positive, default=1, metavar="N",
         help="pictures of a channel, each unlike those before it")
     add("--from-patch", type=expanded, metavar="FILE",
-        help="start from this picture (its middle square) instead of noise")
+        help="start from this picture (its middle square) instead of noise; or, given a file of "
+        "patches that top_patches.py made (.h5), from each channel's strongest patch")
+    add("--images", type=expanded, default=SCRIPTS, metavar="FOLDER",
+        help="the pictures of that file of patches")
     add("--parts", action="store_true",
         help="show what each part of the recipe does; for one channel, unless --units names others")
     add("--weights", type=expanded, metavar="FILE",
@@ -90,6 +93,7 @@ def parse_arguments() -> argparse.Namespace:
 def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawing]:
     """Yield what is to be made; raise ValueError for a channel that is not there."""
     number = 0
+    starts = arguments.from_patch and Starts(arguments.from_patch, arguments.images)
     if (arguments.size or 0) > MOST:
         raise ValueError(f"--size {arguments.size}: wanted at most {MOST} px")
     for asked, channels in arguments.units.items():
@@ -101,14 +105,14 @@ def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawin
         options = {
             "size": size, "steps": arguments.steps, "goal": GOALS[goal], "least": arguments.least,
         }  # fmt: skip
-        if arguments.from_patch:
-            options["start"] = start_picture(arguments.from_patch, size)
         title = f"{asked}: a unit sees {field} px, the pictures have {size} px, for one {goal}"
         for channel in channels:
             try:
                 check_channel(network, layer, channel, size)
             except ValueError as error:
                 raise ValueError(f"--units {asked}:{channel}: {error}") from None
+            if starts:
+                options = {**options, "start": starts(asked, channel, size)}
             for n in range(arguments.diverse):
                 yield Drawing(
                     title, f"{channel}", network, layer, channel,
@@ -138,7 +142,9 @@ def make(wanted: list[Drawing]) -> list[Drawing]:
 
 def caption_of(arguments: argparse.Namespace) -> str:
     """Say in a few sentences what the sheet shows."""
-    start = f"From {arguments.from_patch.name}" if arguments.from_patch else "From noise"
+    start = "From noise"
+    if arguments.from_patch:
+        start = f"From {arguments.from_patch.name} (left of each picture: where it begins)"
     goal, which = ("least", "smallest") if arguments.least else ("most", "largest")
     learned = "random weights" if arguments.random_weights else "the trained network"
     return (
@@ -168,7 +174,8 @@ def run(arguments: argparse.Namespace) -> int:
         wanted = [part for drawing in wanted for part in part_drawings(drawing, control)]
         columns = len(PARTS)
     made = make(wanted)
-    sheet = figure(made, columns if columns > 1 else COLUMNS, caption_of(arguments))
+    columns = columns if columns > 1 else COLUMNS // 2 if arguments.from_patch else COLUMNS
+    sheet = figure(made, columns, caption_of(arguments))
     saved = save_and_say(place, lambda path: save_image(path, sheet), arguments.overwrite)
     if INTERRUPTS.received:
         print("maximise: interrupted; saved the pictures until then", file=sys.stderr)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from layout import LABEL, OffsetBox, Panel, Pixels, below, grid, own_scale_panels, text
+from scanning import Pictures
 
 from scratchnet import Network, load_image
 from scratchnet.files.images import resize_image
-from scratchnet.units.maximise import BORDER, Recipe, maximise, texture
+from scratchnet.units.maximise import BORDER, Recipe, maximise, middle, texture
+from scratchnet.units.scan.patches import TopPatches
 
 SIDE = 200  # px: of a picture on the sheet
 DESCENT = Recipe().optimizer
@@ -56,18 +58,60 @@ class Drawing:
             **self.options,
         )  # fmt: skip
 
-    def value(self) -> float:
-        """Return what the strongest unit of the channel reached; of the least, the weakest."""
-        a = self.network.forward(self.image, [self.layer])[0][self.layer][:, :, self.channel]
+    def shown(self) -> list[np.ndarray]:
+        """Return the picture, and before it the one it began with, if that was not noise."""
+        start = self.options.get("start")
+        return [self.image] if start is None else [middle(start), self.image]
+
+    def value(self, image: np.ndarray) -> float:
+        """Return the channel's value at its strongest unit; if the least is asked for, weakest."""
+        a = self.network.forward(image, [self.layer])[0][self.layer][:, :, self.channel]
         return float(a.min() if self.options.get("least") else a.max())
 
 
-def start_picture(path: Path, size: int) -> np.ndarray:
-    """Return a picture's middle square, with the border that `maximise` wants around ``size``."""
-    image = load_image(path)
-    side = min(image.shape[:2])
-    top, left = ((n - side) // 2 for n in image.shape[:2])
-    return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
+class Starts:
+    """Where pictures begin if not from noise: a picture, or each channel's strongest patch.
+
+    Parameters
+    ----------
+    file : Path
+        A picture, or a file of patches (.h5).
+    images : Path
+        The folder of that file's pictures.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file can't be read.
+    """
+
+    def __init__(self, file: Path, images: Path):
+        self.file, self.top = file, None
+        if file.suffix in (".h5", ".hdf5"):
+            self.top = TopPatches.load(file)
+            self.pictures = Pictures(self.top, images)
+        else:
+            self.image = load_image(file)
+
+    def __call__(self, layer: str, channel: int, size: int) -> np.ndarray:
+        """Return the middle square, with the border that `maximise` wants around ``size``.
+
+        Raises ValueError for a channel that has no patch.
+        """
+        image = self.image if self.top is None else self.patch(layer, channel)
+        side = min(image.shape[:2])
+        top, left = ((n - side) // 2 for n in image.shape[:2])
+        return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
+
+    def patch(self, layer: str, channel: int) -> np.ndarray:
+        """Return the channel's strongest patch."""
+        try:
+            patches = self.top.patches(layer, channel)
+        except ValueError as error:
+            raise ValueError(f"--from-patch {self.file}: {error}") from None
+        if not patches:
+            raise ValueError(f"--from-patch {self.file}: {layer} {channel} fires in none of it")
+        return self.pictures.cut(patches[0])
 
 
 # The recipe without one of its parts; in the last two, all are there.
@@ -95,9 +139,11 @@ def part_drawings(drawing: Drawing, control: Network) -> Iterator[Drawing]:
 
 
 def labelled(drawing: Drawing) -> OffsetBox:
-    """Return a picture with its label and its value below it."""
-    picture = resize_image(drawing.image, (SIDE, SIDE))
-    return below([Pixels(picture), text([drawing.label, f"{drawing.value():,.0f}"], LABEL)], 4)
+    """Return a picture, after the one it began with, with its label and its value below it."""
+    shown = drawing.shown()
+    pictures = np.concatenate([resize_image(image, (SIDE, SIDE)) for image in shown], axis=1)
+    values = " → ".join(f"{drawing.value(image):,.0f}" for image in shown)
+    return below([Pixels(pictures), text([drawing.label, values], LABEL)], 4)
 
 
 def figure(drawings: list[Drawing], columns: int, caption: str) -> np.ndarray:

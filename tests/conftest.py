@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import importlib.util
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,11 @@ collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network impo
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "scripts" / "images"
 SMALL_SCAN = ScanSettings(size=32, per_picture=2)
+
+
+def amount(name: str, usual: int) -> int:
+    """Return how often a slow test tries: the usual number, or what SCRATCHNET_<name> says."""
+    return int(os.environ.get(f"SCRATCHNET_{name}", usual))
 
 
 @pytest.fixture

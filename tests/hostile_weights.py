@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, amount
 from test_hostile_pictures import mutated
 
 TESTS = Path(__file__).parent
 SECONDS, MEGABYTES, LONGEST = 5, 300, 200
-MUTANTS = 1000
-SEED = int(os.environ.get("SCRATCHNET_SEED", 0))
+MUTANTS = amount("MUTANTS", 1000)
+SEED = amount("SEED", 0)
 HARM = ("exec", "compile", "import", "os.", "subprocess.", "pickle.", "socket.", "shutil.")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -117,7 +117,7 @@ def peak() -> int:
 
 
 def assert_mutants_do_no_harm(form: str, originals: list[bytes], changes: str, folder: Path):
-    """Assert that 1,000 mutants are read or refused in one line.
+    """Assert that `MUTANTS` mutants are read or refused in one line.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def assert_mutants_do_no_harm(form: str, originals: list[bytes], changes: str, f
         (folder / f"{n:03}").write_bytes(data)
     outcomes = call("read_mutants", form, str(folder), changes, len(originals), cwd=folder)
     print(form, outcomes)
-    assert outcomes["read"] + outcomes["refused"] == MUTANTS and outcomes["read"] > 10
+    assert outcomes["read"] + outcomes["refused"] == MUTANTS and outcomes["read"] > MUTANTS / 100
     assert outcomes["MB"] <= MEGABYTES
 
 

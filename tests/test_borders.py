@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import IMAGES
+from conftest import IMAGES, amount
 
 from scratchnet import VGG, StyleTransferObjective, gatys_terms, load_image
 from scratchnet.files import resize_image
@@ -48,10 +48,10 @@ def test_the_last_rows_and_columns_hear_of_J_as_the_first_do(network, pair, size
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
-def test_they_do_at_all_sizes(network, pair):
-    for size in SIZES:
-        check(network, pair, size)
+@pytest.mark.parametrize("n", range(10))
+def test_they_do_at_all_sizes(network, n):
+    for size in (SIZES[n:] + SIZES[:n])[: amount("SIZES", 10)]:
+        check(network, PAIRS[n], size)
 
 
 def test_a_network_that_drops_them_fails():

@@ -13,7 +13,7 @@ from ast import literal_eval
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, lying, seal
+from conftest import ROOT, amount, lying, seal
 
 import scratchnet.files.weights.own
 from scratchnet.files.hdf5 import (
@@ -33,8 +33,8 @@ from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.settings import ScanSettings
 from scratchnet.units.strongest import Strongest
 
-MUTANTS = 1000
-SEED = int(os.environ.get("SCRATCHNET_SEED", 0))
+MUTANTS = amount("MUTANTS", 1000)
+SEED = amount("SEED", 0)
 
 
 def small(path, data=None, **options):

@@ -1,6 +1,6 @@
 """Scans and atlases that are killed at any moment: nothing is lost, and nothing is left behind.
 
-SCRATCHNET_KILLS says how many times (3), SCRATCHNET_SEED at which moments (0).
+SCRATCHNET_KILLS says how many times (50), SCRATCHNET_SEED at which moments (0).
 """
 
 import os
@@ -11,12 +11,11 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, files
+from conftest import ROOT, amount, files
 
 from scratchnet import save_image
 
-KILLS = int(os.environ.get("SCRATCHNET_KILLS", "3"))
-SEED = int(os.environ.get("SCRATCHNET_SEED", "0"))
+KILLS, SEED = amount("KILLS", 50), amount("SEED", 0)
 FLAGS = "--images mine --layers relu1_2,relu2_1 --size 32 --k 4 --workers 1".split()
 SCRIPTS = {"top_patches": "--patches p.h5", "atlas": "--patches p.h5 --output a.html"}
 

@@ -10,10 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from conftest import IMAGES, ROOT, files
+from conftest import IMAGES, ROOT, amount, files
 
 from scratchnet import load_image, save_image
 from scratchnet.checks.numerical import direction_check
+from scratchnet.files.images import resize_image
 from scratchnet.style.losses import total_variation
 from scratchnet.style.optimizers import PixelDescent, in_pixels
 from scratchnet.units.goals import channel_goal, likeness, unit_goal
@@ -30,8 +31,10 @@ from scratchnet.units.maximise import (
     texture,
 )
 from scratchnet.units.sampling import Sampling, bilinear
+from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.run import scan
 from scratchnet.units.scan.settings import ScanSettings
+from scratchnet.units.strongest import crop
 
 SMALL = {"size": 16, "steps": 5}
 STILL = Recipe(shift=0, scale=0, turn=0)
@@ -249,7 +252,7 @@ def test_same_seed_same_bytes_whatever_the_threads():
 def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
     """Beside the strongest patch of some channels in the photographs of scripts/images.
 
-    SCRATCHNET_CHANNELS says of how many (1): a picture takes half a minute of CPU time.
+    SCRATCHNET_CHANNELS says of how many (4): a picture takes half a minute of CPU time.
     """
     from scanning import pictures_in
 
@@ -257,7 +260,7 @@ def test_it_finds_more_than_photographs_have(layer, times, fast32, tmp_path):
     top = scan(IMAGES, pictures_in(IMAGES), settings, tmp_path / "patches.h5")
     conv = layer.replace("relu", "conv")
     ratios = []
-    count = int(os.environ.get("SCRATCHNET_CHANNELS", "1"))
+    count = amount("CHANNELS", 4)
     for channel in range(0, 512, 512 // count):
         image = maximise(fast32, conv, channel, size=suited(fast32, conv)[0])
         in_photographs = top.strongest[layer].value[channel, 0]
@@ -296,6 +299,29 @@ def test_each_flag_makes_another_sheet(run, tmp_path):
     assert len(sheets) == 8
 
 
+def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_path):
+    from maximise_sheets import Starts
+
+    (tmp_path / "patches.h5").write_bytes(serial)
+    top = TopPatches.load(tmp_path / "patches.h5")
+    starts = Starts(tmp_path / "patches.h5", folder)
+    layer = max(top.fields, key=lambda layer: top.fields[layer].size)
+    fires = [c for c in range(len(top.of(layer).value)) if top.patches(layer, c)][:2]
+    for channel in fires:
+        patch = top.patches(layer, channel)[0]
+        cut = crop(top.picture(folder, patch.picture, patch.scale), patch.box)
+        side = 24 + 2 * BORDER
+        assert np.array_equal(starts(layer, channel, 24), resize_image(cut, (side, side)))
+
+    units = ["--units", f"{layer}:{fires[0]},{fires[1]}", "--from-patch", "patches.h5"]
+    code, out, error = run("maximise", *FLAGS, *units, "--images", folder)
+    assert code == 0 and "saved" in out, error
+    code, _, error = run("maximise", *FLAGS, "--units", "relu5_1:3", *units[2:])
+    assert code == 2 and "--from-patch patches.h5: layer 'relu5_1' was not scanned" in error
+    code, _, error = run("maximise", *FLAGS, *units, "--images", tmp_path)
+    assert code == 2 and error.count("\n") == 1, error
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -308,6 +334,7 @@ def test_each_flag_makes_another_sheet(run, tmp_path):
         (["--seed", -1], "argument --seed: -1 is not a whole number of at least 0"),
         (["--goal", "all"], "argument --goal: invalid choice: 'all'"),
         (["--from-patch", "none.jpg"], "none.jpg: no such picture"),
+        (["--from-patch", "none.h5"], "none.h5: no such file"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),
         (["--output", "none/a.png"], "--output none/a.png: there is no folder none"),
         (["--output", "a.gif"], "--output a.gif: wanted a name that ends in .png or .jpg"),

@@ -10,7 +10,7 @@ import command_line
 import numpy as np
 import pytest
 import transfer_memory
-from conftest import IMAGES, ROOT, load_script
+from conftest import IMAGES, ROOT, amount, load_script
 
 from scratchnet import VGG
 from scratchnet.fast.prediction import Memory, passes_memory, peak_of
@@ -174,7 +174,7 @@ def test_two_styles_take_no_more_than_announced(tmp_path, kind):
 def test_transfers_take_no_more_than_announced(tmp_path):
     # -s shows the table, of as many runs as SCRATCHNET_RUNS says.
     choose, ratios = random.Random(17), []
-    for _ in range(int(os.environ.get("SCRATCHNET_RUNS", 10))):
+    for _ in range(amount("RUNS", 10)):
         flags = some_kind(choose, tmp_path)
         ratios.append(measured(tmp_path, **flags))
         told = ", ".join(str(value) for name, value in flags.items() if name != "checkpoint")

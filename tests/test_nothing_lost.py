@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import IMAGES, ROOT, files, load_script, make_tiny_network
+from conftest import IMAGES, ROOT, amount, files, load_script, make_tiny_network
 
 from scratchnet import (
     LBFGS,
@@ -394,14 +394,14 @@ def test_help_on_a_latin_1_terminal_through_a_link_without_the_extra(tmp_path):
     assert b"not here; install the extra: pip install '.[viz]'" in run.stderr
 
 
-KILLS = 50
+KILLS = amount("KILLS", 50)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "count"), [("SIGINT", 20), ("SIGTERM", KILLS), ("SIGQUIT", 20)])
-def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name, count):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGQUIT"])
+def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name):
     """At so many moments, half of them after ten steps, and three more signals soon after."""
-    number = getattr(signal, name)
+    number, count = getattr(signal, name), KILLS
     rng, ends = np.random.default_rng(number), {"early": 0, "saved": 0, "done": 0}
     for n in range(count):
         folder = tmp_path / str(n)
@@ -440,9 +440,9 @@ def test_a_request_to_end_at_any_time_loses_nothing(tmp_path, name, count):
 
 
 @pytest.mark.slow
-def test_killed_fifty_times_the_picture_is_the_same(tmp_path):
+def test_killed_many_times_the_picture_is_the_same(tmp_path):
     """Each time the same command goes on from the last checkpoint, as after a power cut."""
-    flags = ["--image-size", 64, "--iterations", 4000, "--threads", 1, "--init", "content",
+    flags = ["--image-size", 64, "--iterations", 80 * KILLS, "--threads", 1, "--init", "content",
              "--style-layers", "relu1_1", "--content-layers", "relu1_2"]  # fmt: skip
     whole = start(tmp_path, *flags, "--output", "whole.png")
     whole.communicate(timeout=900)
@@ -460,7 +460,7 @@ def test_killed_fifty_times_the_picture_is_the_same(tmp_path):
         process.communicate()
     steps = len(load_checkpoint(tmp_path / "c.npz", 64 * 48).history)
     assert steps > 9 * KILLS
-    print(f"SIGKILL: {KILLS} times on the way to step {steps} of 4000")
+    print(f"SIGKILL: {KILLS} times on the way to step {steps} of {80 * KILLS}")
     process = start(tmp_path, *flags, "--resume", "c.npz")
     process.communicate(timeout=900)
     assert process.returncode == 0
@@ -479,7 +479,7 @@ def wait_for_hidden_files(process, folder, count):
 
 
 @pytest.mark.slow
-def test_fifty_kills_leave_old_files_whole_and_the_next_run_tidies_up(tmp_path):
+def test_kills_leave_old_files_whole_and_the_next_run_tidies_up(tmp_path):
     """At any time of a run that replaces all its files, every second time while it writes one."""
     flags = ["--image-size", 32, "--iterations", 40, "--threads", 1, "--overwrite",
              "--output", "a.png", "--checkpoint", "c.npz"]  # fmt: skip
