@@ -25,7 +25,15 @@ from atlas_work import Sources, draw_all, layer_of, layers_of, maxima_beside, ta
 from command_line import Parser, leave, positive
 from places import checked_place, save_and_say
 from scan_workers import workers
-from scanning import Pictures, add_scan_flags, patches_of, read_files, reported, run_scan
+from scanning import (
+    Pictures,
+    add_scan_flags,
+    is_among_pictures,
+    patches_of,
+    read_files,
+    reported,
+    run_scan,
+)
 
 from scratchnet.files.names import expanded
 from scratchnet.files.weights import load_weights
@@ -75,13 +83,13 @@ def parse_arguments() -> argparse.Namespace:
 def output_of(arguments: argparse.Namespace) -> Path:
     """Return where the atlas goes, checked."""
     default = Path("outputs/atlas" if arguments.all else "outputs/atlas.html")
-    if (arguments.output or default).absolute().is_relative_to(arguments.images.absolute()):
+    output = arguments.output or default
+    if is_among_pictures(output, arguments.images):
         raise ValueError(
-            f"--output {arguments.output}: lies in the folder of pictures, and the atlas's own "
-            "would be taken for more of them; choose another place"
+            f"--output {output}: lies in the folder of pictures, and the atlas's own would be "
+            "taken for more of them; choose another place"
         )
     if arguments.all:
-        output = arguments.output or default
         check_folder(output)
         return output
     inputs = read_files(arguments) | {"--patches": arguments.patches}

@@ -80,8 +80,8 @@ def chosen(
     """Return which units' views are drawn, what the control is shown of, and what is covered."""
     views, controls, covered = chosen_units(top, arguments, arguments.shown), [], {}
     for layer, channels in views.items():
-        if patches := top.patches(layer, channels[0]) if channels else []:
-            controls.append(Example(layer, channels[0], patches[0]))
+        fire = [channel for channel in channels if top.patches(layer, channel)]
+        controls += [Example(layer, k, top.patches(layer, k)[0]) for k in fire[:1]]
         candidates = arguments.units.get(layer) or chosen_channels(
             top, layer, len(top.of(layer).value), arguments.choose
         )
@@ -117,7 +117,8 @@ def run(arguments: argparse.Namespace) -> bool:
     views, controls, covered = chosen(top, arguments)
 
     def save(place, panels: list[Panel], caption: str) -> bool:
-        if not panels:  # no unit fires at all, or none has a patch wholly inside its picture
+        if not panels:
+            print(f"not saved {place}: no unit fires, or none has a patch inside its picture")
             return True
         figure = own_scale_panels(panels, caption)
         return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)

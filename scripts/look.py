@@ -15,6 +15,7 @@ if __name__ == "__main__":
     INTERRUPTS.install()
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +31,10 @@ from scratchnet.files.names import expanded, printable
 from scratchnet.pages.look import Seen, look_html, seen
 from scratchnet.pages.page import save_page
 from scratchnet.units.choice import within
-from scratchnet.units.maxima import excess, firing_together, picture_maxima, standing_out, usual
+from scratchnet.units.maxima import excess, firing_together, standing_out, usual
+from scratchnet.units.scan.maxima import maxima_of_picture
 from scratchnet.units.scan.patches import TopPatches
-from scratchnet.units.scan.settings import working_picture
+from scratchnet.units.scan.settings import read_picture, working_picture
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -54,14 +56,19 @@ def look(arguments, image, top: TopPatches, maxima: dict) -> Iterator[Seen]:
     network, layers = VGG.load(arguments.weights), layers_of(top, arguments)
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     maps = network.forward(image, layers)[0]
+    # as what is usual was taken: at all scales of the scan
+    picture = read_picture(arguments.picture, arguments.max_pixels)
+    own = maxima_of_picture(network, picture, top.settings)
     with tqdm(total=len(layers) * arguments.channels, unit="channel") as bar:
         for layer in layers:
-            a = maps.pop(layer)
-            m, common = picture_maxima(a), usual(maxima[layer])
+            a, m, common = maps.pop(layer), own[layer], usual(maxima[layer])
             strength = top.of(layer).value.mean(axis=1)
             candidates = (strength >= np.median(strength)) & within(top, layer)
             r = firing_together(maxima[layer])
-            for channel in standing_out(m, common, candidates, r, arguments.channels):
+            channels = standing_out(m, common, candidates, r, arguments.channels)
+            if not channels:
+                bar.write(f"{layer}: no channel exceeds what is usual", file=sys.stderr)
+            for channel in channels:
                 patches = [pictures.cut(patch) for patch in top.patches(layer, channel)]
                 above = float(excess(m, common)[channel])
                 yield seen(network, image, a, layer, channel, above, patches)

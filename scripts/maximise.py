@@ -43,6 +43,7 @@ PARTS_UNITS = {"relu4_3": [77]}
 MOST = 1000  # px: side of a picture
 COLUMNS = 6
 GOALS = {"unit": unit_goal, "channel": channel_goal}
+NAMES = {goal: name for name, goal in GOALS.items()}
 STEPS = inspect.signature(maximise).parameters["steps"].default
 SEED = inspect.signature(maximise).parameters["seed"].default
 
@@ -82,6 +83,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--overwrite", action="store_true", help="replace a file that is there")
     # fmt: on
     arguments = parser.parse_args()
+    if arguments.parts and arguments.diverse > 1:
+        parser.error("--parts shows one picture of a channel, --diverse several: leave one out")
     units: dict[str, list[int]] = {}
     default = PARTS_UNITS if arguments.parts else UNITS
     for layer, channels in arguments.units or default.items():
@@ -93,26 +96,28 @@ def parse_arguments() -> argparse.Namespace:
 def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawing]:
     """Yield what is to be made; raise ValueError for a channel that is not there."""
     number = 0
-    starts = arguments.from_patch and Starts(arguments.from_patch, arguments.images)
+    starts = None
+    if arguments.from_patch:
+        starts = Starts(arguments.from_patch, arguments.images, arguments.weights)
     if (arguments.size or 0) > MOST:
         raise ValueError(f"--size {arguments.size}: wanted at most {MOST} px")
     for asked, channels in arguments.units.items():
         network.depth([asked])  # raises for an unknown one
         layer = asked.replace("relu", "conv")
-        size = arguments.size or suited(network, layer)[0]
-        field = receptive_field(network, layer).size
-        goal = arguments.goal or ("channel" if 2 * field <= size else "unit")
+        size, goal = suited(network, layer, arguments.size)
+        goal = GOALS[arguments.goal] if arguments.goal else goal
         options = {
-            "size": size, "steps": arguments.steps, "goal": GOALS[goal], "least": arguments.least,
+            "size": size, "steps": arguments.steps, "goal": goal, "least": arguments.least,
         }  # fmt: skip
-        title = f"{asked}: a unit sees {field} px, the pictures have {size} px, for one {goal}"
+        field, one = receptive_field(network, layer).size, NAMES[goal]
+        title = f"{asked}: a unit sees {field} px, the pictures have {size} px, for one {one}"
         for channel in channels:
             try:
                 check_channel(network, layer, channel, size)
             except ValueError as error:
                 raise ValueError(f"--units {asked}:{channel}: {error}") from None
             if starts:
-                options = {**options, "start": starts(asked, channel, size)}
+                options = {**options, "start": starts(layer, channel, size)}
             for n in range(arguments.diverse):
                 yield Drawing(
                     title, f"{channel}", network, layer, channel,

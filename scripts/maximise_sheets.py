@@ -11,7 +11,9 @@ from scanning import Pictures
 from scratchnet import Network, load_image
 from scratchnet.files.images import resize_image
 from scratchnet.units.maximise import BORDER, Recipe, maximise, middle, texture
-from scratchnet.units.scan.patches import TopPatches
+from scratchnet.units.scan.patches import Patch, TopPatches
+from scratchnet.units.scan.worker import load_network
+from scratchnet.units.strongest import crop
 
 SIDE = 200  # px: of a picture on the sheet
 DESCENT = Recipe().optimizer
@@ -78,32 +80,43 @@ class Starts:
         A picture, or a file of patches (.h5).
     images : Path
         The folder of that file's pictures.
+    weights : Path or None
+        Those that it shall be of.
 
     Raises
     ------
     OSError, ValueError
-        If the file can't be read.
+        If the file can't be read, or its patches are of other weights.
     """
 
-    def __init__(self, file: Path, images: Path):
+    def __init__(self, file: Path, images: Path, weights: Path | None):
         self.file, self.top = file, None
         if file.suffix in (".h5", ".hdf5"):
             self.top = TopPatches.load(file)
             self.pictures = Pictures(self.top, images)
+            if self.top.network != load_network(weights, 1)[1]:
+                raise ValueError(f"--from-patch {file}: its patches are of other weights")
         else:
             self.image = load_image(file)
 
     def __call__(self, layer: str, channel: int, size: int) -> np.ndarray:
-        """Return the middle square, with the border that `maximise` wants around ``size``.
+        """Return where a convolution's channel begins: ``size`` px, and `maximise`'s border.
 
-        Raises ValueError for a channel that has no patch.
+        That is the middle square of the picture, made as large; or what is around the middle of the
+        channel's strongest patch, as large as the unit saw it. Raises ValueError for a channel that
+        has no patch.
         """
-        image = self.image if self.top is None else self.patch(layer, channel)
-        side = min(image.shape[:2])
-        top, left = ((n - side) // 2 for n in image.shape[:2])
-        return resize_image(image[top : top + side, left : left + side], (size + 2 * BORDER,) * 2)
+        side = size + 2 * BORDER
+        if self.top is not None:
+            patch = self.patch(layer.replace("conv", "relu"), channel)
+            top, left, bottom, right = patch.box
+            top, left = (top + bottom - side) // 2, (left + right - side) // 2
+            return crop(self.pictures(patch), (top, left, top + side, left + side))
+        square = min(self.image.shape[:2])
+        top, left = ((n - square) // 2 for n in self.image.shape[:2])
+        return resize_image(self.image[top : top + square, left : left + square], (side, side))
 
-    def patch(self, layer: str, channel: int) -> np.ndarray:
+    def patch(self, layer: str, channel: int) -> Patch:
         """Return the channel's strongest patch."""
         try:
             patches = self.top.patches(layer, channel)
@@ -111,7 +124,7 @@ class Starts:
             raise ValueError(f"--from-patch {self.file}: {error}") from None
         if not patches:
             raise ValueError(f"--from-patch {self.file}: {layer} {channel} fires in none of it")
-        return self.pictures.cut(patches[0])
+        return patches[0]
 
 
 # The recipe without one of its parts; in the last two, all are there.

@@ -232,11 +232,18 @@ def read_files(arguments: argparse.Namespace) -> dict[str, Path]:
     return {flag: file for flag, file in files.items() if file is not None}
 
 
+def is_among_pictures(place: Path, folder: Path) -> bool:
+    """Tell whether a scan of a folder would take a picture at a place for one of its own."""
+    folder = folder.resolve()
+    folders = [folder / name for name in EMBEDDED] if folder == SCRIPTS else [folder]
+    return any(place.resolve().is_relative_to(folder) for folder in folders)
+
+
 def check_patches(arguments: argparse.Namespace) -> None:
     """Raise ValueError unless the file of patches can be where it should."""
     patches = arguments.patches
     check_ending("file of patches", patches, ".h5", ".hdf5")
-    if patches.absolute().is_relative_to(arguments.images.absolute()):
+    if is_among_pictures(patches, arguments.images):
         raise ValueError(
             f"{patches}: lies in the folder of pictures, and a figure beside it would be "
             "taken for one more; choose another place"

@@ -142,7 +142,7 @@ class Drawing:
             mean = np.mean(shares)
             effective, numbers = f"{100 * mean:.0f} %", len(of_layer)
             spread = f"{100 * min(shares):.0f}–{100 * max(shares):.0f} %"
-            line = f"of {size} by {size} px, {effective} hold 90 % of the response"
+            line = f"of {size} by {size} px, {effective} hold {100 * PART:.0f} % of the response"
             yield Panel(layer, [line], grid(shown, SHOWN)), [
                 layer, f"{size} px", f"{numbers}", f"{square} px, every {step}",
                 f"{effective} ({spread})", f"{size * mean**0.5:.0f} px",

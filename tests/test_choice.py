@@ -51,6 +51,12 @@ def test_what_is_outside_is_a_part_of_the_area():
     np.testing.assert_allclose(outside(top, "relu2_1"), [[0.2]])
 
 
+def test_in_a_picture_smaller_than_the_field_what_could_be_inside_counts():
+    # all 8 rows are in rows −2 … 7, but of rows −4 … 5 only 6 of the 8 that could be
+    top = patches([(5, 0, 1, 20), (4, 0, 0, 20)], sizes=((8, 120), SIZE))
+    np.testing.assert_allclose(outside(top, "relu2_1"), [[0, 0.25]])
+
+
 def test_of_a_channel_the_strongest_patch_that_is_wholly_inside():
     corner, inside = (9, 0, 0, 0), (5, 1, 20, 20)
     top = patches([corner], [corner, inside, (4, 0, 9, 9)], [inside], [])
@@ -79,6 +85,15 @@ def test_what_overlaps_a_patch_of_a_unit_taken_waits():
     assert strongest_channels(top, "relu2_1", 4)[:1] == [0]
     assert varied_channels(top, "relu2_1", 3) == [0, 2, 3]
     assert varied_channels(top, "relu2_1", 4) == [0, 2, 3, 1]
+
+
+def test_of_two_scales_the_larger_field_overlaps():
+    # rows 9 of scale ½ and 25 of scale 1 are 7 px of scale 1 apart, which are 3.5 of scale ½
+    half, whole = (0, 4, 4), (0, 12, 8)
+    for places, scales in (((half, whole), (0.5, 1)), ((whole, half), (1, 0.5))):
+        top = patches([(9, *places[0])], [(8, *places[1])], [(7, 1, 20, 20)])
+        top.of("relu2_1").scale[:2, 0] = scales
+        assert varied_channels(top, "relu2_1", 2) == [0, 2], scales
 
 
 def test_places_that_are_empty_overlap_nothing():

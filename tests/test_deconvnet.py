@@ -164,7 +164,8 @@ def test_energy_where_relus_were_off_is_what_guided_leaves_out(fast32, dog):
     assert found["relu1_2"] == pytest.approx((g[~on] ** 2).sum() / (g**2).sum(), abs=1e-4)
     assert 0 < found["relu1_2"] < 0.9
     dead = int(np.flatnonzero(activations["relu2_1"][20, 20] == 0)[0])
-    assert energy_where_off(fast32, dog, "relu2_1", (20, 20), dead) == {}
+    found = energy_where_off(fast32, dog, "relu2_1", (20, 20), dead)
+    assert found == {"relu2_1": 0, "relu1_2": 0, "relu1_1": 0}
 
 
 # --------------------------------------------------------------------- the real network

@@ -14,7 +14,6 @@ from conftest import IMAGES, ROOT, amount, files
 
 from scratchnet import load_image, save_image
 from scratchnet.checks.numerical import direction_check
-from scratchnet.files.images import resize_image
 from scratchnet.style.losses import total_variation
 from scratchnet.style.optimizers import PixelDescent, in_pixels
 from scratchnet.units.goals import channel_goal, likeness, unit_goal
@@ -304,14 +303,20 @@ def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_p
 
     (tmp_path / "patches.h5").write_bytes(serial)
     top = TopPatches.load(tmp_path / "patches.h5")
-    starts = Starts(tmp_path / "patches.h5", folder)
+    starts = Starts(tmp_path / "patches.h5", folder, None)
     layer = max(top.fields, key=lambda layer: top.fields[layer].size)
     fires = [c for c in range(len(top.of(layer).value)) if top.patches(layer, c)][:2]
     for channel in fires:
         patch = top.patches(layer, channel)[0]
         cut = crop(top.picture(folder, patch.picture, patch.scale), patch.box)
-        side = 24 + 2 * BORDER
-        assert np.array_equal(starts(layer, channel, 24), resize_image(cut, (side, side)))
+        more = 24 + 2 * BORDER - len(cut)  # on both sides together
+        begun = starts(layer.replace("relu", "conv"), channel, 24)
+        before = -(-more // 2)
+        if more >= 0:
+            begun = begun[before : before + len(cut), before : before + len(cut)]
+        else:
+            cut = cut[-before : len(begun) - before, -before : len(begun) - before]
+        assert np.array_equal(begun, cut)
 
     units = ["--units", f"{layer}:{fires[0]},{fires[1]}", "--from-patch", "patches.h5"]
     code, out, error = run("maximise", *FLAGS, *units, "--images", folder)
@@ -320,6 +325,10 @@ def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_p
     assert code == 2 and "--from-patch patches.h5: layer 'relu5_1' was not scanned" in error
     code, _, error = run("maximise", *FLAGS, *units, "--images", tmp_path)
     assert code == 2 and error.count("\n") == 1, error
+    with pytest.raises(ValueError, match="its patches are of other weights"):
+        top.network = "0" * 64
+        top.save(tmp_path / "patches.h5")
+        Starts(tmp_path / "patches.h5", folder, None)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +342,7 @@ def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_p
         (["--steps", 0], "argument --steps: 0 is not a whole number of at least 1"),
         (["--seed", -1], "argument --seed: -1 is not a whole number of at least 0"),
         (["--goal", "all"], "argument --goal: invalid choice: 'all'"),
+        (["--parts", "--diverse", 2], "--parts shows one picture of a channel, --diverse several"),
         (["--from-patch", "none.jpg"], "none.jpg: no such picture"),
         (["--from-patch", "none.h5"], "none.h5: no such file"),
         (["--weights", "none.h5"], "none.h5: no such weight file"),

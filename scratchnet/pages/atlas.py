@@ -56,7 +56,7 @@ class AtlasUnit(NamedTuple):
     ----------
     channel : int
     patches : list of AtlasPatch
-        None if it never fires.
+        Empty if it never fires.
     sheets : list of Sheet
         With the cells ``patches``, one for each of them, and any of ``lit``, ``guided``,
         ``covered`` and ``made``.
@@ -76,7 +76,8 @@ class AtlasUnit(NamedTuple):
 class AtlasLayer(NamedTuple):
     """A layer, what its units see, how many channels it has, and the cards to show.
 
-    ``below`` is the layer that its kernels read, where that one has channels to show.
+    ``below`` is the ReLU whose map its kernels read; None for the first layer. The page links to
+    its units where they are shown.
     """
 
     name: str

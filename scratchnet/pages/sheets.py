@@ -71,21 +71,21 @@ def join(
             raise ValueError(f"{kind}: got a picture of shape {picture.shape}, wanted a square")
     if not flat:
         raise ValueError("got no picture for a sheet")
-    sides = [min(side, len(picture)) for _, picture in flat]
+    sides = [min(side, len(picture)) for _, picture in flat]  # none is enlarged
     before = 1 if quality is None else 0  # px of margin above and to the left
     cell = max(sides) + 2 if quality is None else -(-max(sides) // BLOCK) * BLOCK
     pixels = np.zeros((-(-len(flat) // COLUMNS) * cell, min(len(flat), COLUMNS) * cell, 3))
     cells = {kind: [] for kind in squares}
-    for n, ((kind, picture), side) in enumerate(zip(flat, sides, strict=True)):
+    for n, ((kind, picture), its_side) in enumerate(zip(flat, sides, strict=True)):
         top, left = n // COLUMNS * cell, n % COLUMNS * cell
         # Around it its last pixels are repeated: that costs JPEG least, and shows no seam where a
         # page scales the square.
-        margin = (before, cell - side - before)
-        reduced = picture if len(picture) == side else resize_image(picture, (side, side))
+        margin, size = (before, cell - its_side - before), (its_side, its_side)
+        reduced = picture if len(picture) == its_side else resize_image(picture, size)
         pixels[top : top + cell, left : left + cell] = np.pad(
             reduced, (margin, margin, (0, 0)), mode="edge"
         )
-        cells[kind].append((top + before, left + before, side))
+        cells[kind].append((top + before, left + before, its_side))
     return pixels, cells
 
 

@@ -75,14 +75,22 @@ def smoothgrad(
     image : ndarray, (H, W, 3)
         x, RGB in 0–255.
     layer, position, channel
-        As for `deconvnet.explain`; so are the errors.
+        As for `deconvnet.explain`.
     samples : int
         n.
     noise : float
-        Standard deviation of ε, in ranges of the picture's values (largest minus smallest).
+        Standard deviation of ε, in ranges of the picture's values (largest minus smallest). A crop
+        has a range of its own (`deconvnet.in_field`).
     seed : int
         Of the noise.
+
+    Raises
+    ------
+    ValueError
+        For fewer samples than 1, and as `deconvnet.explain` does.
     """
+    if samples < 1:
+        raise ValueError(f"got {samples} samples, wanted at least 1")
     rng = np.random.default_rng(seed)
     deviation = noise * float(np.ptp(image))
     total = np.zeros(image.shape)
@@ -111,12 +119,19 @@ def integrated_gradients(
     image : ndarray, (H, W, 3)
         x, RGB in 0–255.
     layer, position, channel
-        As for `deconvnet.explain`; so are the errors.
+        As for `deconvnet.explain`.
     steps : int
         n.
     baseline : ndarray, (H, W, 3), optional
         x′; without it, the mean colour, of which the first layer sees zeros.
+
+    Raises
+    ------
+    ValueError
+        For fewer steps than 1, and as `deconvnet.explain` does.
     """
+    if steps < 1:
+        raise ValueError(f"got {steps} steps, wanted at least 1")
     image = np.asarray(image, float)
     difference = image - (mean_colour(network.layers) if baseline is None else baseline)
     total = np.zeros(image.shape)

@@ -6,8 +6,12 @@ the channels are looked at from the strongest on, by the mean of their K patches
 channel is left out if two of its patches or more lie too far outside their pictures, or if one
 overlaps a patch of a channel that was taken before, in the same picture ::
 
-    outside = 1 − |field ∩ picture| / size²,        too far: above ¼
-    overlap = max(|Δi|, |Δj|) · scale ≤ ½ size      (Δ between their middles, px of scale 1)
+    outside = 1 − |field ∩ picture| / (min(size, H) · min(size, W)),     too far: above ¼
+    overlap = max(|Δi|, |Δj|) · scale ≤ ½ size
+
+(H × W is the picture; where it is smaller than the field, not all of the field could be inside. Δ
+is between the middles of two patches, in px of scale 1; scale is that of the larger field, which is
+the smaller of two scales.)
 
 The second rule needs no network and no activations: that two channels fire at the same places says
 that they look for the same things. Where too few channels pass, the strongest of the others follow.
@@ -74,8 +78,9 @@ def varied_channels(top: TopPatches, layer: str, count: int) -> list[int]:
         same_picture = found.picture[channel][:, None, None] == found.picture[taken]  # (K, n, K)
         same_picture &= found.picture[taken] != NONE
         distance = np.abs(middle[channel][:, None, None] - middle[taken]).max(axis=-1)
+        scale = np.minimum(found.scale[channel][:, None, None], found.scale[taken])
         # overlap = max(|Δi|, |Δj|) · scale ≤ ½ size
-        overlap = distance * found.scale[channel][:, None, None] <= field.size / 2
+        overlap = distance * scale <= field.size / 2
         if not (same_picture & overlap).any():
             taken.append(channel)
     others = [channel for channel in by_strength if channel not in set(taken)]
@@ -85,7 +90,7 @@ def varied_channels(top: TopPatches, layer: str, count: int) -> list[int]:
 def whole_patches(
     top: TopPatches, layer: str, channels: Sequence[int], count: int
 ) -> list[tuple[int, Patch]]:
-    """Return of the first channels that have a patch wholly inside its picture the strongest such.
+    """Return the first channels with a patch wholly inside its picture, and their strongest such.
 
     Parameters
     ----------
@@ -102,9 +107,10 @@ def whole_patches(
     """
     found: list[tuple[int, Patch]] = []
     for channel in channels:
+        if len(found) == count:
+            break
         whole = [patch for patch in top.patches(layer, channel) if top.is_whole(patch)]
-        if whole and len(found) < count:
-            found.append((channel, whole[0]))
+        found += [(channel, patch) for patch in whole[:1]]
     return found
 
 
@@ -114,11 +120,13 @@ def within(top: TopPatches, layer: str) -> np.ndarray:
 
 
 def outside(top: TopPatches, layer: str) -> np.ndarray:
-    """Return which part of each patch's area lies outside its picture, (C, K); 0 where none is."""
+    """Return which part of each patch's field lies outside its picture, (C, K); 0 where none is."""
     found, field = top.of(layer), top.fields[layer]
     boxes = found.boxes(field).astype(float)  # (C, K, 4)
     sizes = top.sizes[found.picture] * found.scale[..., None]  # (C, K, 2): height, width
     start, end = np.maximum(boxes[..., :2], 0), np.minimum(boxes[..., 2:], sizes)
     inside = np.maximum(end - start, 0).prod(axis=-1)
-    # outside = 1 − |field ∩ picture| / size²
-    return np.where(found.picture == NONE, 0, 1 - inside / field.size**2)
+    possible = np.minimum(sizes, field.size).prod(axis=-1)
+    # outside = 1 − |field ∩ picture| / (min(size, H) · min(size, W))
+    share = np.divide(inside, possible, out=np.ones_like(inside), where=found.picture != NONE)
+    return 1 - share

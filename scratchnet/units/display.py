@@ -1,7 +1,7 @@
 """How a signal is shown: smoothed and scaled, or as the photograph lit by it.
 
-What `deconvnet` and `attribution` say about a pixel is exact, and stays so; this is what is done to
-it for the eye, and no more. A signal s has both signs. One of a deep unit came through four pools,
+What `deconvnet` and `attribution` return is not touched; this is what is done to a copy of it for
+the eye, and no more. A signal s has both signs. One of a deep unit came through four pools,
 each of which puts an entry in one place of four: beside most pixels lie others of opposite sign,
 and a few are so large that all others would be black beside them. So, in this order:
 
@@ -15,13 +15,12 @@ the field is 0, as the signal itself ::
 next to nothing.
 
 **In colours** (`signal_view`): grey where the signal is 0, all colours on one scale. The scale is
-the magnitude that 99 % of the entries stay below ::
+the magnitude that 99 % of the entries that are not 0 stay below ::
 
     picture = 127.5 + 127.5 · s / scale     (cut off at 0 and 255)
 
 **As a light** (`lit`): how large the signal is, whatever its sign and colour. It shows the
-photograph where it is large, and the mean colour μ, which the network takes for nothing, where it
-is 0 ::
+photograph where it is large, and VGG's mean colour μ, which it takes for nothing, where it is 0 ::
 
     e_ij = Σ_c s_ijc²                       the energy, smoothed by a 64th of the field
     light_ij = √e_ij
@@ -149,7 +148,7 @@ def lit_cells(photograph: np.ndarray, response: np.ndarray, step: int) -> np.nda
     Parameters
     ----------
     photograph : ndarray, (r, r, 3)
-    response : ndarray, (N, N)
+    response : ndarray, (cells, cells)
         Of cells of step × step pixels, the last ones cut by the patch's end: `OcclusionMap`'s.
     step : int
 
@@ -173,7 +172,7 @@ def spotlight(
     ----------
     photograph : ndarray, (H, W, 3)
     light : ndarray, (h, w)
-        At least 0, of any size: it is spread over the whole picture.
+        Of any size: it is spread over the whole picture. What is below 0 is no light.
     full : float
         The light that shows the picture as it is.
     least : float
@@ -183,7 +182,7 @@ def spotlight(
     -------
     lit : ndarray, (H, W, 3)
     """
-    share = np.asarray(np.minimum(light / (full or 1), 1), np.float32)[:, :, None]
+    share = np.asarray(np.clip(light / (full or 1), 0, 1), np.float32)[:, :, None]
     if share.shape[:2] != photograph.shape[:2]:
         # resize_image is for pictures in 0–255
         share = resize_image(255 * share, photograph.shape[:2]) / 255

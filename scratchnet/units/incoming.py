@@ -1,12 +1,12 @@
 """What a channel is made of: the channels of the layer below that its kernel weighs most.
 
-A unit of a convolution adds up windows of all channels c below, each with a kernel of its own,
-w_uvck for the channel k. How strongly it reads channel c, whatever the sign and the place ::
+A unit of channel k′ of a convolution adds up windows of all channels k below, each with a kernel of
+its own, w_uvkk′. How strongly it reads channel k, whatever the sign and the place ::
 
-    strength_c = √Σ_uv w_uvck²
+    strength_k = √Σ_uv w_uvkk′²
 
-A positive entry means that the unit fires more where c fires at that place, a negative one less.
-(How strongly c itself fires in pictures is not in it.)
+A positive entry means that the unit fires more where k fires at that place, a negative one less.
+(How strongly k itself fires in pictures is not in it.)
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ def strongest_inputs(kernel: np.ndarray, channel: int, count: int) -> list[Incom
     kernel : ndarray, (kh, kw, C_in, C_out)
         Of the convolution.
     channel : int
-        k, one of C_out.
+        k′, one of C_out.
     count : int
         How many at most.
 
@@ -42,7 +42,7 @@ def strongest_inputs(kernel: np.ndarray, channel: int, count: int) -> list[Incom
     [1, 0]
     """
     w = kernel[:, :, :, channel].astype(float)  # (kh, kw, C_in)
-    # strength_c = √Σ_uv w_uvck²
+    # strength_k = √Σ_uv w_uvkk′²
     strength = np.sqrt((w**2).sum(axis=(0, 1)))
     order = np.argsort(-strength, kind="stable")[:count]
-    return [Incoming(int(c), float(strength[c]), w[:, :, c]) for c in order]
+    return [Incoming(int(k), float(strength[k]), w[:, :, k]) for k in order]

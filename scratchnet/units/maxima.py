@@ -57,7 +57,7 @@ def usual(m: np.ndarray) -> Usual:
 
 
 def excess(m: np.ndarray, common: Usual) -> np.ndarray:
-    """Return how far maxima m, (C,) or (N, C), exceed what is usual; 0 for a channel that is even.
+    """Return how far maxima m, (C,) or (N, C), exceed what is usual; 0 where σ = 0.
 
     Examples
     --------

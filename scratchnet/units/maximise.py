@@ -183,14 +183,14 @@ def maximise(
     return middle(x)
 
 
-def suited(network: Network, layer: str) -> tuple[int, Goal]:
+def suited(network: Network, layer: str, size: int | None = None) -> tuple[int, Goal]:
     """Return the side of pictures that suits a layer, and whether to ask a unit or a channel.
 
-    The side is what a unit sees, in steps of 16 px, 80 at least and 160 at most. Where a unit sees
-    half of that at most, one unit would fill the middle only.
+    The side, if it is not given, is what a unit sees, in steps of 16 px, 80 at least and 160 at
+    most. Where a unit sees half of it at most, one unit would fill the middle only.
     """
     field = receptive_field(network, layer).size
-    size = min(max(-(-field // 16) * 16, SMALLEST), LARGEST)
+    size = size or min(max(-(-field // 16) * 16, SMALLEST), LARGEST)
     return size, channel_goal if 2 * field <= size else unit_goal
 
 

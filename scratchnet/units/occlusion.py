@@ -40,11 +40,11 @@ class OcclusionMap:
 
     Attributes
     ----------
-    response : ndarray, (N_rows, N_cols)
+    response : ndarray, (cells, cells)
         Of each cell; 0 where its square is outside the picture.
     activation : float
         a, with nothing covered.
-    starts : ndarray of int, (N_rows,)
+    starts : ndarray of int, (cells,)
         First row of each square, and first column as well, counted from the first of the unit's
         field; negative for the first squares if they are larger than cells.
     square, step : int

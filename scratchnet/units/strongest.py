@@ -148,7 +148,7 @@ def strongest_positions(
             for a, of_row, its_scale in zip(maps, of_rows, scales, strict=True):
                 # max(|Δi|, |Δj|) · jump ≥ spacing · size; what is nearer is struck out
                 reach = spacing * field.size / np.minimum(scale, its_scale) - HAIR
-                reach = np.maximum(reach, HAIR) * its_scale
+                reach = np.maximum(reach, HAIR) * its_scale  # at spacing 0, the position itself
                 _strike_out(a, of_row, middle * its_scale, reach, field)
     return found
 
@@ -189,7 +189,7 @@ def _strike_out(
 
 
 def crop(image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Cut a box out of a picture; where it leaves the picture, the mean colour is shown.
+    """Cut a box out of a picture; where it leaves the picture, VGG's mean colour is shown.
 
     The first convolution sees just that: its padding is 0, and so is the mean colour, once
     `Preprocess` has taken the mean away. Deeper layers see activations of 0 outside the picture,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scratchnet.files.decoding import MAX_PIXELS, Picture
 from scratchnet.files.hdf5 import (
     new_hdf5,
     open_hdf5,
@@ -27,10 +28,11 @@ from scratchnet.files.hdf5 import (
     write_attribute,
     write_dataset,
 )
-from scratchnet.files.images import MAX_PIXELS, resize_image
+from scratchnet.files.images import resize_image
+from scratchnet.network.network import Network
 from scratchnet.units.maxima import picture_maxima
 from scratchnet.units.scan.patches import TopPatches
-from scratchnet.units.scan.settings import read_picture, working_size
+from scratchnet.units.scan.settings import ScanSettings, read_picture, working_size
 from scratchnet.units.scan.work import PICTURES_PER_TASK, completed
 from scratchnet.units.scan.worker import Task, load_network
 
@@ -38,28 +40,32 @@ MOST = 1000  # pictures
 KIND = ("maxima", "file of maxima", "delete it, and it is made again")
 
 
+def maxima_of_picture(
+    network: Network, picture: Picture, settings: ScanSettings
+) -> dict[str, np.ndarray]:
+    """Return each layer's maxima, (C,), in a picture, at whichever of the scan's scales."""
+    of_scales = []
+    for scale in settings.scales:
+        image = resize_image(picture, working_size(picture.shape, settings.size, scale))
+        maps = network.forward(image, settings.layers)[0]
+        of_scales.append({layer: picture_maxima(maps[layer]) for layer in settings.layers})
+    return {
+        layer: np.max([maxima[layer] for maxima in of_scales], axis=0) for layer in settings.layers
+    }
+
+
 def maxima_of_pictures(task: Task) -> dict[int, dict[str, np.ndarray]]:
     """Return each layer's maxima, (C,), in a few pictures, by their number: what a worker does.
 
-    A picture is seen at all scales of the scan. Raises as `read_picture` does, and ValueError for
-    other weights.
+    Raises as `read_picture` does, and ValueError for other weights.
     """
     network, sha256 = load_network(task.weights, task.threads)
     if sha256 != task.network:
         raise ValueError(f"{task.weights}: a worker has other weights there than the scan")
-    settings, found = task.settings, {}
-    for number, path in task.pictures:
-        picture = read_picture(path, task.max_pixels)
-        of_scales = []
-        for scale in settings.scales:
-            image = resize_image(picture, working_size(picture.shape, settings.size, scale))
-            maps = network.forward(image, settings.layers)[0]
-            of_scales.append({layer: picture_maxima(maps[layer]) for layer in settings.layers})
-        found[number] = {
-            layer: np.max([maxima[layer] for maxima in of_scales], axis=0)
-            for layer in settings.layers
-        }
-    return found
+    return {
+        number: maxima_of_picture(network, read_picture(path, task.max_pixels), task.settings)
+        for number, path in task.pictures
+    }
 
 
 def scan_maxima(
