@@ -5,7 +5,7 @@ import pytest
 from conftest import IMAGES, make_tiny_network
 from test_deconvnet import one_pixel_network, strongest_channel
 
-from scratchnet import VGG, load_image
+from scratchnet import load_image
 from scratchnet.files.images import resize_image
 from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units.attribution import integrated_gradients, smoothgrad, unit_gradient
@@ -50,7 +50,7 @@ def test_smoothgrad_by_hand():
     np.testing.assert_allclose(found.ravel(), [5, -1, 0])
     # at red 0 it is 5 with one half of the noise and −4 with the other
     image[..., 0] = 0
-    found = smoothgrad(one_pixel_network(), image, "a", (0, 0), 0, samples=4000)
+    found = smoothgrad(one_pixel_network(), image, "a", (0, 0), 0, samples=1500)
     assert found[0, 0, 0] == pytest.approx(0.5, abs=0.3)
 
 
@@ -65,29 +65,27 @@ def test_the_same_seed_gives_the_same_smoothgrad(rng):
 
 @pytest.fixture(scope="module")
 def dog():
-    return resize_image(load_image(IMAGES / "dog.jpg"), (96, 96))
+    return resize_image(load_image(IMAGES / "dog.jpg"), (32, 32))
 
 
 @pytest.mark.parametrize(
     "layer", ["relu2_2", "relu3_3", pytest.param("relu4_3", marks=pytest.mark.slow)]
 )
-def test_integrated_gradients_add_up_to_what_there_is_to_explain(layer, dog):
+def test_integrated_gradients_add_up_to_what_there_is_to_explain(layer, fast32, dog):
     """The axiom of completeness, within 1 %, in VGG-16."""
-    network = VGG.load(threads=1)
-    rows, cols, _ = network.output_shapes(*dog.shape[:2])[layer]
+    rows, cols, _ = fast32.output_shapes(*dog.shape[:2])[layer]
     position = rows // 2, cols // 2
-    k = strongest_channel(network, dog, layer, position)
-    A = integrated_gradients(network, dog, layer, position, k)
+    k = strongest_channel(fast32, dog, layer, position)
+    A = integrated_gradients(fast32, dog, layer, position, k)
     nothing = np.broadcast_to(MEAN, dog.shape)
-    there, here = (unit_of(network, x, layer, (*position, k)) for x in (dog, nothing))
+    there, here = (unit_of(fast32, x, layer, (*position, k)) for x in (dog, nothing))
     assert A.sum(dtype=float) == pytest.approx(there - here, rel=0.01)
 
 
-def test_in_its_field_a_unit_has_the_same_integrated_gradients(dog):
-    network = VGG.load(threads=1)
+def test_in_its_field_a_unit_has_the_same_integrated_gradients(fast32, dog):
     position, k = (2, 3), 5
-    whole = integrated_gradients(network, dog, "relu2_2", position, k, steps=4)
-    patch = in_field(integrated_gradients, network, dog, "relu2_2", position, k, steps=4)
+    whole = integrated_gradients(fast32, dog, "relu2_2", position, k, steps=4)
+    patch = in_field(integrated_gradients, fast32, dog, "relu2_2", position, k, steps=4)
     (top, left), size = (2 * 2 - 5, 3 * 2 - 5), len(patch)
     assert size == 14
     rows, cols = slice(max(top, 0), top + size), slice(max(left, 0), left + size)

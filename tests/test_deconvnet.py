@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from conftest import IMAGES, make_tiny_network
-from scipy.ndimage import gaussian_filter
-from scipy.signal import convolve2d
+from scipy.ndimage import convolve, gaussian_filter
 
 from scratchnet import VGG, Network, load_image, receptive_field
 from scratchnet.checks.numerical import direction_check
@@ -90,7 +89,8 @@ def by_definition(network, image, layer, unit, rule):
             below = np.zeros_like(x)
             for k, k_out in np.ndindex(passed.kernel.shape[2:]):
                 # SciPy's convolution is the one that rotates the kernel
-                below[..., k] += convolve2d(g[..., k_out], passed.kernel[..., k, k_out], "same")
+                kernel = passed.kernel[..., k, k_out]
+                below[..., k] += convolve(g[..., k_out], kernel, mode="constant")
             g = below
         elif isinstance(passed, ReLU):
             positive_signal, positive_input = np.where(g > 0, g, 0), np.where(x > 0, 1, 0)
@@ -305,7 +305,7 @@ def patch_and_whole(network, image, layer, position, channel, rule):
     return explain_patch(network, image, layer, position, channel, rule), cut_out(whole, box)
 
 
-@pytest.mark.parametrize("size", [(20, 24), (23, 19), (27, 6)])
+@pytest.mark.parametrize("size", [(20, 18), (17, 19), (27, 6)])
 @pytest.mark.parametrize("layer", ["conv1_1", "relu1_2", "pool1", "conv2_1", "pool2"])
 def test_the_patch_is_cut_out_of_the_whole_at_every_position(rng, layer, size):
     network = make_tiny_network()
@@ -415,15 +415,14 @@ def likeness(signal, image):
     return np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(fast32, dog, seed):
+def test_guided_pictures_show_the_picture_whatever_the_network_has_learned(fast32, dog):
     """The control: of a random network's unit, the gradient is noise, and the guided is the dog.
 
     Over four pictures, three seeds and eight units of relu3_3 and relu4_3, guided pictures had a
     likeness of 0.74 to 0.90 with random kernels and 0.75 to 0.88 with learned ones; gradients had
     between −0.03 and 0.17 with random ones.
     """
-    control = VGG(random_parameters(seed=seed))
+    control = VGG.build(random_parameters(seed=0))
     for network, layer in ((control, "relu3_3"), (control, "relu4_3"), (fast32, "relu4_3")):
         rows, cols, _ = network.output_shapes(96, 96)[layer]
         position = rows // 2, cols // 2

@@ -34,7 +34,8 @@ def test_every_fast_operation_entry_by_entry():
 
 
 def test_whole_chain_on_the_embedded_network(vgg64, pictures):
-    reports = list(check_chain(vgg64, *pictures))
+    content, style = pictures
+    reports = list(check_chain(vgg64, content[:20, :28], style[:24, :20]))  # odd maps among them
     assert len(reports) == 3
     for report in reports:
         assert report.passed, report

@@ -20,29 +20,47 @@ def relative(a, b):
 
 @pytest.fixture(scope="module")
 def street():
-    """Return a picture of odd sides, so that windows and tiles are cut."""
-    return resize_image(load_image(IMAGES / "leuven_street.jpg"), (75, 101)).astype(float)
+    """Return a picture of odd sides, so that windows and tiles are cut.
+
+    Its maps get every algorithm but tiles of 6×6, which `test_layers` has.
+    """
+    return resize_image(load_image(IMAGES / "leuven_street.jpg"), (41, 53)).astype(float)
 
 
-def plain_and_fast(**options):
-    return (VGG.load(dtype="float64", fast=fast, **options) for fast in (False, True))
+@pytest.fixture(scope="module", params=["max", "average"])
+def pool(request):
+    return request.param
 
 
-@pytest.mark.parametrize("partial_windows", [False, True])
-@pytest.mark.parametrize("pool", ["max", "average"])
-def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, partial_windows, street):
-    plain, fast = plain_and_fast(pool=pool, partial_windows=partial_windows)
-    names = [layer.name for layer in plain.layers]
-    for wanted in (names, ["relu1_2", "pool2", "conv3_2", "relu5_1"], ["pool4"]):
-        expected, _ = plain.forward(street, wanted)
+@pytest.fixture(scope="module", params=[False, True])
+def partial_windows(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def plain_and_fast(pool, partial_windows):
+    """Return the plain network and its fast twin, in float64."""
+    plain = VGG.load(dtype="float64", pool=pool, partial_windows=partial_windows, fast=False)
+    return plain, FastNetwork(plain)
+
+
+@pytest.fixture(scope="module")
+def plainly(plain_and_fast, street):
+    """Return the plain network's activations at all layers, and its caches."""
+    plain, _ = plain_and_fast
+    return plain.forward(street, [layer.name for layer in plain.layers])
+
+
+def test_the_fast_network_equals_the_plain_one_layer_by_layer(plain_and_fast, plainly, street):
+    _, fast = plain_and_fast
+    expected, _ = plainly
+    for wanted in (list(expected), ["relu1_2", "pool2", "conv3_2", "relu5_1"], ["pool4"]):
         found, _ = fast.forward(street, wanted)
-        assert list(found) == list(expected)
+        assert list(found) == wanted
         for name, a in found.items():
             assert relative(a, expected[name]) <= 1e-12, name
 
 
-@pytest.mark.parametrize("partial_windows", [False, True])
-@pytest.mark.parametrize("pool", ["max", "average"])
 @pytest.mark.parametrize(
     "names",
     [
@@ -55,10 +73,9 @@ def test_the_fast_network_equals_the_plain_one_layer_by_layer(pool, partial_wind
     ],
 )
 def test_gradients_anywhere_come_back_as_in_the_plain_network(
-    pool, partial_windows, names, street, rng
+    plain_and_fast, plainly, names, street, rng
 ):
-    plain, fast = plain_and_fast(pool=pool, partial_windows=partial_windows)
-    a, caches = plain.forward(street, names)
+    (plain, fast), (a, caches) = plain_and_fast, plainly
     gradients = {name: rng.standard_normal(a[name].shape) for name in names}
     expected = plain.backward(gradients, caches)
     # the forward pass need not have known where gradients would come from
@@ -131,8 +148,8 @@ def test_an_error_in_a_gradient_is_not_taken_for_a_missing_one(street):
 
 def test_fast_float32_against_plain_float64(fast32, fast64, vgg64):
     """Activations and the way back agree; ∂J/∂G differs by flipped switches and nothing else."""
-    content = resize_image(load_image(IMAGES / "leuven_street.jpg"), (96, 128)).astype(float)
-    style = resize_image(load_image(IMAGES / "starry_night.jpg"), (96, 112)).astype(float)
+    content = resize_image(load_image(IMAGES / "leuven_street.jpg"), (48, 64)).astype(float)
+    style = resize_image(load_image(IMAGES / "starry_night.jpg"), (48, 56)).astype(float)
     image = content[:, ::-1].copy()
     J_fast, J_double, J_plain = (
         make_objective(network, content, style) for network in (fast32, fast64, vgg64)
