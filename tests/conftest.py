@@ -32,7 +32,9 @@ collect_ignore = ["pytorch_reference.py"]  # it needs PyTorch; test_network impo
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "scripts" / "images"
-SMALL_SCAN = ScanSettings(size=32, per_picture=2)
+SMALL_SCAN = ScanSettings(
+    layers=("relu1_2", "relu2_1", "relu2_2", "relu3_1"), size=32, per_picture=2
+)
 
 
 def amount(name: str, usual: int) -> int:
@@ -165,6 +167,26 @@ def run(monkeypatch, tmp_path, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def no_curve(monkeypatch):
+    """Let transfer.py save a white square for the curve of J.
+
+    To draw it takes longer than all the rest of a small transfer; `test_scripts` has it drawn.
+    """
+    load_script("transfer")
+    white = np.full((8, 8, 3), 255.0)
+    monkeypatch.setattr("transfer_saving.plot_history", lambda _, path: save_image(path, white))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a worker whole files, unless --dist says otherwise: what a file's tests share is
+    made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log) if config.option.dist == "load" else None
 
 
 def files(folder):

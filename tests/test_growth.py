@@ -11,7 +11,7 @@ from scratchnet.files.images import find_pictures
 from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.run import scan
 
-SOME = replace(SMALL_SCAN, layers=("relu4_3", "relu1_2"))
+SOME = replace(SMALL_SCAN, layers=("relu3_1", "relu1_2"))
 
 
 def test_more_pictures_give_the_bytes_of_a_scan_of_all(folder, serial, tmp_path):
@@ -31,7 +31,7 @@ def test_more_layers_give_the_bytes_of_a_scan_of_all(folder, serial, tmp_path):
     assert (tmp_path / "p.h5").read_bytes() == serial
     assert [path.name for path in tmp_path.iterdir()] == ["p.h5"]
     layers = [progress.layers for progress in seen if progress.done < 50]
-    assert set(layers) == {("relu2_2", "relu3_3", "relu5_3")}
+    assert set(layers) == {("relu2_1", "relu2_2")}
     # what is asked for is there, and stays
     top = scan(folder, names, SOME, tmp_path / "p.h5")
     assert top.settings.layers == SMALL_SCAN.layers
@@ -61,10 +61,10 @@ def test_both_at_once_and_stopped_on_the_way(folder, serial, tmp_path):
     with pytest.raises(KeyboardInterrupt):  # among the further layers
         scan(folder, names, SMALL_SCAN, tmp_path / "p.h5", callback=stop)
     # other further layers: what was begun is finished first
-    only = replace(SMALL_SCAN, layers=("relu5_3",))
+    only = replace(SMALL_SCAN, layers=("relu2_2",))
     stop_at, begun = 50, len(seen)
     scan(folder, names, only, tmp_path / "p.h5", callback=stop)
-    assert seen[begun + 1] == (("relu2_2", "relu3_3", "relu5_3"), 12)
+    assert seen[begun + 1] == (("relu2_1", "relu2_2"), 12)
     assert (tmp_path / "p.h5").read_bytes() == serial
     assert [path.name for path in tmp_path.iterdir()] == ["p.h5"]
 
