@@ -107,12 +107,12 @@ def test_hostile_npz(tmp_path):
     assert_harmless("npz", wrong, good, tmp_path)
 
 
-@pytest.mark.parametrize("size", [(512, 512, 3, 3), (300, 300, 3, 3)])
-def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, size):
+@pytest.mark.parametrize(("size", "count"), [((512, 512, 3, 3), 20), ((300, 300, 3, 3), 60)])
+def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, size, count):
     """One that is small on the disk, of arrays that VGG could have, and far too many of them."""
     text = header(shape=str(size)).encode()
     body = b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + bytes(4 * np.prod(size))
-    packed = [(f"layer{n}.npy", body) for n in range(40)]
+    packed = [(f"layer{n}.npy", body) for n in range(count)]
     (tmp_path / "w.npz").write_bytes(archive(packed, zipfile.ZIP_DEFLATED))
     assert (tmp_path / "w.npz").stat().st_size < 2e6
     tracemalloc.start()

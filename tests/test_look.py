@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from browser import CONTRASTS, Reader
-from conftest import files
+from conftest import files, load_script
 from test_atlas import decode
 
 from scratchnet import save_image
@@ -21,18 +21,21 @@ AWKWARD = 'my<b>"&.png'
 FLAGS = ["--images", "mine", "--workers", 1, "--size", 48, "--layers", "relu2_1,relu1_2"]
 
 
-@pytest.fixture
-def looked(run, tmp_path, rng):
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory):
     """Return the folder of a run: five pictures of noise, and one with a bright edge in it."""
-    (tmp_path / "mine").mkdir()
+    place, rng = tmp_path_factory.mktemp("looked"), np.random.default_rng(7)
+    (place / "mine").mkdir()
     for n in range(5):
-        save_image(tmp_path / "mine" / f"{n}.png", rng.uniform(90, 160, (50, 60, 3)))
+        save_image(place / "mine" / f"{n}.png", rng.uniform(90, 160, (50, 60, 3)))
     image = np.full((50, 70, 3), 20.0)
     image[:, 35:] = 250
-    save_image(tmp_path / AWKWARD, image)
-    code, _, error = run("look", AWKWARD, *FLAGS)
-    assert code == 0, error
-    return tmp_path
+    save_image(place / AWKWARD, image)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("sys.argv", ["look.py", AWKWARD, *map(str, FLAGS)])
+        assert load_script("look").main() == 0
+    return place
 
 
 def record_of(path):

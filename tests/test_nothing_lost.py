@@ -27,6 +27,7 @@ from scratchnet.style.course import PATIENCE, TransferInterrupted
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
+pytestmark = pytest.mark.usefixtures("no_curve")
 SMALL = ["--image-size", 32, "--iterations", 1, "--threads", 1]
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
 PICTURES = np.random.default_rng(5).uniform(0, 255, (2, 26, 17, 3))
@@ -361,7 +362,7 @@ def wait_for_step(process, checkpoint):
         time.sleep(0.01)
 
 
-LONG = ["--image-size", 64, "--iterations", 100_000, "--output", "a.png", "--threads", 1]
+LONG = ["--image-size", 32, "--iterations", 100_000, "--output", "a.png", "--threads", 1]
 
 
 def test_a_hangup_saves_picture_and_checkpoint_though_nobody_reads(tmp_path):
@@ -372,7 +373,7 @@ def test_a_hangup_saves_picture_and_checkpoint_though_nobody_reads(tmp_path):
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=60) == 129
     assert files(tmp_path) == [*NAMES, "c.npz"]
-    assert load_image(tmp_path / "a.png").shape == (48, 64, 3)
+    assert load_image(tmp_path / "a.png").shape == (24, 32, 3)
 
 
 def test_help_on_a_latin_1_terminal_through_a_link_without_the_extra(tmp_path):

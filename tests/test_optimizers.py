@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -103,41 +104,45 @@ from scratchnet.style.adam import Adam
 from scratchnet.style.lbfgs import LBFGS
 from scratchnet.style.optimizers import GradientDescent, PixelDescent
 
-optimizer, path, steps = eval(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-with np.load(path) as saved:  # without pickle
-    state = {name: saved[name] for name in saved.files}
-image, A, floor = (state.pop(name) for name in ("image_now", "A", "floor"))
-for _ in range(steps):
-    image, state = optimizer.step(image, A * (image - floor), state)
-np.savez(path, image_now=image, **state)
+for line in sys.stdin:
+    steps, path, optimizer = line.split(maxsplit=2)
+    optimizer = eval(optimizer)
+    with np.load(path) as saved:  # without pickle
+        state = {name: saved[name] for name in saved.files}
+    image, A, floor = (state.pop(name) for name in ("image_now", "A", "floor"))
+    for _ in range(int(steps)):
+        image, state = optimizer.step(image, A * (image - floor), state)
+    np.savez(path, image_now=image, **state)
 """
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: type(o).__name__)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_state_is_saved_without_pickle_and_gone_on_with_in_a_new_process(
-    optimizer, dtype, rng, tmp_path
-):
+def test_state_is_saved_without_pickle_and_gone_on_with_in_a_new_process(rng, tmp_path):
     """Stopped in the middle of a level and at its end, and before its first step: same bytes."""
-    A, floor = rng.uniform(0.1, 50, (6, 5, 3)).astype(dtype), rng.uniform(-50, 300, (6, 5, 3))
-    floor, start = floor.astype(dtype), rng.uniform(0, 255, (6, 5, 3)).astype(dtype)
-    N, images, states = 12, [start], [optimizer.start(start, 12)]
-    for _ in range(N):
-        image, state = optimizer.step(images[-1], A * (images[-1] - floor), states[-1])
-        images.append(image)
-        states.append(state)
-    for state in states:
-        assert all(isinstance(v, int | float | np.ndarray) for v in state.values())
-    for done in (0, 7, N):
-        path = tmp_path / f"{done}.npz"
-        np.savez(path, image_now=images[done], A=A, floor=floor, **states[done])
-        command = [sys.executable, "-c", GO_ON, repr(optimizer), str(path), str(N - done)]
-        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    N, jobs, expected = 12, [], {}
+    for n, (optimizer, dtype) in enumerate(product(OPTIMIZERS, (np.float32, np.float64))):
+        A, floor = rng.uniform(0.1, 50, (6, 5, 3)).astype(dtype), rng.uniform(-50, 300, (6, 5, 3))
+        floor, start = floor.astype(dtype), rng.uniform(0, 255, (6, 5, 3)).astype(dtype)
+        images, states = [start], [optimizer.start(start, N)]
+        for _ in range(N):
+            image, state = optimizer.step(images[-1], A * (images[-1] - floor), states[-1])
+            images.append(image)
+            states.append(state)
+        for state in states:
+            assert all(isinstance(v, int | float | np.ndarray) for v in state.values())
+        for done in (0, 7, N):
+            path = tmp_path / f"{n}_{done}.npz"
+            np.savez(path, image_now=images[done], A=A, floor=floor, **states[done])
+            jobs.append(f"{N - done} {path} {optimizer!r}")
+            expected[path] = images[N], states[N], optimizer
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", GO_ON]
+    subprocess.run(command, input="\n".join(jobs), text=True, check=True, env=environment)
+    for path, (image, state, optimizer) in expected.items():
         with np.load(path) as gone_on:
-            assert gone_on["image_now"].tobytes() == images[N].tobytes(), done
-            assert gone_on["image_now"].dtype == dtype
-            for name, value in states[N].items():
-                assert np.array_equal(gone_on[name], value), (done, name)
+            assert gone_on["image_now"].tobytes() == image.tobytes(), (optimizer, path.name)
+            assert gone_on["image_now"].dtype == image.dtype
+            for name, value in state.items():
+                assert np.array_equal(gone_on[name], value), (optimizer, path.name, name)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: type(o).__name__)

@@ -248,7 +248,8 @@ import numpy as np
 from scratchnet import VGG, StyleTransferObjective, gatys_terms
 rng = np.random.default_rng(0)
 content, style = rng.uniform(0, 255, (2, 48, 40, 3)).astype("f")
-terms = gatys_terms(content, style, style_distance="wasserstein")
+layers = {"relu1_1": 0.5, "relu3_1": 0.5}
+terms = gatys_terms(content, style, style_distance="wasserstein", style_layers=layers)
 for threads in (1, 2, 3):
     objective = StyleTransferObjective(VGG.load(threads=threads), terms, (48, 40))
     value, gradient = objective(content)
@@ -258,7 +259,7 @@ for threads in (1, 2, 3):
 
 def test_the_same_bytes_from_any_number_of_threads():
     found = set()
-    for blas_threads in ("1", "2", "5"):
+    for blas_threads in ("1", "5"):
         run = subprocess.run(
             [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": blas_threads, "PYTHONPATH": str(ROOT)},
