@@ -1,6 +1,7 @@
 """Who may know whom: imports run one way through the chapters, and in no circle."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -27,7 +28,10 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-IMPORTS = {name: imported(path) for name, path in MODULES.items()}
+@cache  # and not at import, where all workers would wait for it
+def all_imports() -> dict[str, set[str]]:
+    """Return what each module imports."""
+    return {name: imported(path) for name, path in MODULES.items()}
 
 
 def chapter(module: str) -> str:
@@ -38,7 +42,7 @@ def chapter(module: str) -> str:
 def known(folder: str) -> set[str]:
     """Return the other chapters that a chapter's modules import."""
     found = set()
-    for name, imports in IMPORTS.items():
+    for name, imports in all_imports().items():
         if chapter(name) == folder:
             found |= {chapter(other) for other in imports if other.startswith("scratchnet")}
     return found - {folder}
@@ -46,7 +50,7 @@ def known(folder: str) -> set[str]:
 
 def test_there_is_something_to_read():
     assert len(MODULES) > 30
-    assert "scratchnet.blas" in IMPORTS["scratchnet.network.network"]
+    assert "scratchnet.blas" in all_imports()["scratchnet.network.network"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_every_chapter_is_in_the_list():
 def test_only_the_join_knows_both_the_book_and_the_engine():
     both = [
         name
-        for name, imports in IMPORTS.items()
+        for name, imports in all_imports().items()
         if any(chapter(other) == "fast" for other in imports) and chapter(name) != "fast"
     ]
     assert sorted(both) == ["scratchnet", "scratchnet.vgg"]  # the first only hands names on
@@ -86,7 +90,7 @@ def test_only_the_join_knows_both_the_book_and_the_engine():
 def test_the_engine_needs_checks_for_its_proofs_only():
     needs = [
         name
-        for name, imports in IMPORTS.items()
+        for name, imports in all_imports().items()
         if chapter(name) == "fast" and any(chapter(other) == "checks" for other in imports)
     ]
     assert needs == ["scratchnet.fast.proofs"]
@@ -95,7 +99,7 @@ def test_the_engine_needs_checks_for_its_proofs_only():
 def test_no_module_imports_itself_in_a_circle():
     # A chapter's introduction imports its modules; they import each other, never the introduction.
     graph = {}
-    for name, imports in IMPORTS.items():
+    for name, imports in all_imports().items():
         within = {other for other in imports if other in MODULES}
         graph[name] = within
     TopologicalSorter(graph).prepare()  # raises CycleError
@@ -105,7 +109,7 @@ def test_nothing_imports_scripts_and_only_the_four_packages():
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
     import sys
 
-    for name, imports in IMPORTS.items():
+    for name, imports in all_imports().items():
         for other in imports:
             top = other.split(".")[0]
             allowed = {"numpy", "scipy", "PIL", "h5py", "scratchnet", *sys.stdlib_module_names}

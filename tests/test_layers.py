@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.signal import correlate2d
 
 from scratchnet.checks.numerical import adjoint_error
 from scratchnet.fast.fastest import FastConvolution
@@ -67,6 +66,8 @@ def test_convolution_adds_channels_and_bias():
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 3), (5, 4)])
 def test_convolution_equals_scipy(rng, size, stride, padding):
+    from scipy.signal import correlate2d  # half a second, which only who runs this waits for
+
     x = rng.standard_normal((9, 8, 3))
     kernel, bias = rng.standard_normal((*size, 3, 4)), rng.standard_normal(4)
     y, _ = Convolution(kernel, bias, stride, padding).forward(x)

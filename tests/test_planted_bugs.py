@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-import run_pytest
 from conftest import ROOT, load_script
 
 pytestmark = pytest.mark.slow
@@ -20,6 +19,8 @@ HARMLESS = [  # edits that change nothing: without them, a copy that can't run w
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Run, for each bug, the test file that should catch it, on a copy that has the bug."""
+    import run_pytest  # and so SciPy's signals, which the plain tests need not wait for
+
     everything = bugs.BUGS + HARMLESS
     folders = [tmp_path_factory.mktemp(bug.name) for bug in everything]
     jobs = [
