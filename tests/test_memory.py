@@ -58,7 +58,10 @@ print(predicted - (resident("VmHWM") - before), predicted)
 
 
 @linux
-@pytest.mark.parametrize(("height", "width", "threads"), [(96, 128, 2), (200, 160, 1)])
+@pytest.mark.parametrize(
+    ("height", "width", "threads"),
+    [(96, 128, 2), pytest.param(200, 160, 1, marks=pytest.mark.slow)],
+)
 def test_the_passes_take_no_more_than_predicted(height, width, threads):
     # In a process of its own, against what the system says it took; before: NumPy alone.
     over, predicted = map(int, child(PASSES, height, width, threads).split())
