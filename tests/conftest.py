@@ -3,7 +3,9 @@
 import importlib.util
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -21,6 +23,7 @@ from scratchnet import (
 )
 from scratchnet.files.hdf5 import HEADER, header
 from scratchnet.files.images import find_pictures, resize_image
+from scratchnet.files.weights import load_weights
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.pooling import AveragePool, MaxPool
 from scratchnet.network.preprocessing import Preprocess
@@ -153,10 +156,28 @@ def load_script(name: str):
     return module
 
 
+@cache
+def embedded_in_float32():
+    weights = load_weights()
+    parameters = {
+        name: tuple(part.astype(np.float32) for part in pair)
+        for name, pair in weights.parameters.items()
+    }
+    return weights._replace(parameters=parameters)
+
+
+def weights_read_once(path=None, **told):
+    """Load weights as `load_weights` does, but the embedded ones only once for all tests."""
+    if path is None and set(told.values()) <= {None}:
+        return embedded_in_float32()
+    return load_weights(path, **told)
+
+
 @pytest.fixture
 def run(monkeypatch, tmp_path, capsys):
     """Call a script's main() in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scratchnet.vgg.load_weights", weights_read_once)
 
     def call(name, *arguments):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
@@ -169,15 +190,26 @@ def run(monkeypatch, tmp_path, capsys):
     return call
 
 
-@pytest.fixture
-def no_curve(monkeypatch):
-    """Let transfer.py save a white square for the curve of J.
+def scan_in_a_thread(monkeypatch):
+    """Let a script's scans run in one thread, since each process takes a second to begin."""
+    monkeypatch.setattr("scan_workers.Processes", lambda count: ThreadPoolExecutor(1))
 
-    To draw it takes longer than all the rest of a small transfer; `test_scripts` has it drawn.
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    scan_in_a_thread(monkeypatch)
+
+
+@pytest.fixture
+def quick_transfers(monkeypatch):
+    """Let transfer.py save a white square for the curve of J, and take no time to predict time.
+
+    Both take longer than all the rest of a small transfer; `test_scripts` does without this.
     """
     load_script("transfer")
     white = np.full((8, 8, 3), 255.0)
     monkeypatch.setattr("transfer_saving.plot_history", lambda _, path: save_image(path, white))
+    monkeypatch.setattr("transfer_inputs.seconds_of_a_pass", lambda *_: 0.01)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from browser import CONTRASTS, Reader
-from conftest import files, load_script
+from conftest import files, load_script, scan_in_a_thread
 from test_atlas import AWKWARD, FIELDS, decode_file, make_pictures, record
 
 from scratchnet import VGG, receptive_field, save_image
@@ -27,8 +27,8 @@ from scratchnet.units.scan.settings import ScanSettings
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
 NAME = 'b"<b>&.png'
-FLAGS = ["--images", "mine", "--workers", 1, "--size", 48, "--all", "--layers", "relu1_1,relu1_2",
-         "--maximise", "--steps", 1, "--occlusion"]  # fmt: skip
+FLAGS = ["--images", "mine", "--workers", 1, "--size", 48, "--k", 4, "--all",
+         "--layers", "relu1_1,relu1_2", "--maximise", "--steps", 1, "--occlusion"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def atlas(tmp_path_factory):
         save_image(place / "mine" / name, rng.uniform(0, 255, (50, 60, 3)))
     patch = pytest.MonkeyPatch()
     patch.chdir(place)
+    scan_in_a_thread(patch)
     patch.setattr("sys.argv", ["atlas.py", *map(str, FLAGS), "--title", "Units & <i>all</i>"])
     assert load_script("atlas").main() == 0
     yield place / "outputs" / "atlas"
@@ -126,13 +127,13 @@ def test_what_is_no_atlas_is_left_alone(run, tmp_path):
     assert files(tmp_path) == ["file", "full/x", "mine/a.png"]
 
 
-def test_without_layers_a_page_shows_the_usual_five(atlas):
+def test_without_layers_a_page_shows_the_usual_five(fast32):
     """Also of a file of patches that has grown to thirteen."""
     work = load_script("atlas_work")
     thirteen = load_script("atlas").THIRTEEN
     assert len(thirteen) == 13
     nothing, asked = argparse.Namespace(), argparse.Namespace(layers=("relu3_1", "relu1_1"))
-    fields = {name: receptive_field(VGG.load(), name) for name in reversed(thirteen)}
+    fields = {name: receptive_field(fast32, name) for name in reversed(thirteen)}
     grown = SimpleNamespace(fields=fields)
     assert work.layers_of(grown, nothing) == list(ScanSettings().layers)
     assert work.layers_of(grown, asked) == ["relu1_1", "relu3_1"]
@@ -245,7 +246,7 @@ def test_a_units_page_has_everything(reader):
         "Strongest patches", "Lit photographs", "Guided views", "Picture made for the channel",
         "What matters if it is covered", "Fires with", "Reads most",
     ]  # fmt: skip
-    assert len(reader.all("#unit .patches button")) == 9
+    assert len(reader.all("#unit .patches button")) == 4
     assert all(e.accessible_name for e in reader.all("#unit [role=img], #unit button, #unit a"))
     link = reader.all(".kernels a")[0]
     below = re.match(r"relu1_1 channel (\d+), ", link.text)[1]

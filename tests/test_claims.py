@@ -44,7 +44,7 @@ TABLES = {  # name: columns, number of rows with 2 steps at 32 px
 }  # fmt: skip
 
 
-MANY = {"style", "weights", "starts", "pooling", "optimizers"}  # transfers
+MANY = {"content", "style", "weights", "starts", "pooling", "optimizers"}  # transfers
 
 
 def table(path):

@@ -54,6 +54,7 @@ def test_the_script_takes_a_scheduler(client, folder, tmp_path, run):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", "p.png", "p_fields.png"]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_an_atlas_is_drawn_on_it(client, folder, tmp_path, run):
     pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
     address = client.scheduler_info()["address"]

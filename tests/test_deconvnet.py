@@ -118,7 +118,7 @@ def test_equals_the_definition(rng, layer, rule):
     image = rng.uniform(0, 255, (11, 14, 3))
     rows, cols, channels = network.output_shapes(11, 14)[layer]
     for position in corners_edges_centre(rows, cols):
-        for channel in range(channels):
+        for channel in (0, channels - 1):
             found = explain(network, image, layer, position, channel, rule)
             expected = by_definition(network, image, layer, (*position, channel), rule)
             assert np.abs(found - expected).max() <= 1e-12 * (np.abs(expected).max() or 1)
@@ -211,8 +211,8 @@ def test_gradient_rule_against_central_differences(fast64, pictures, layer):
 
 
 UNITS = [
-    ("conv1_1", (0, 0)), ("relu1_2", (30, 20)), ("pool1", (34, 40)), ("relu2_2", (0, 17)),
-    ("conv3_1", (16, 0)), ("relu3_3", (8, 10)), ("relu4_1", (7, 9)), ("pool3", (0, 0)),
+    ("conv1_1", (0, 0)), ("relu1_2", (30, 20)), ("pool1", (22, 24)), ("relu2_2", (0, 17)),
+    ("conv3_1", (10, 0)), ("relu3_3", (8, 10)), ("relu4_1", (4, 1)), ("pool3", (0, 0)),
 ]  # fmt: skip
 
 
@@ -223,10 +223,10 @@ def test_nothing_outside_the_field(plain, fast32, rng, layer, position, rule):
 
     A bias on the way back, or a kernel shifted by a pixel, would show here.
     """
-    image = rng.uniform(0, 255, (71, 83, 3)).astype(np.float32)
+    image = rng.uniform(0, 255, (47, 51, 3)).astype(np.float32)
     channel = strongest_channel(plain, image, layer, position)
     top, left, bottom, right = np.maximum(receptive_field(plain, layer).box(*position), 0)
-    assert bottom - top < 71 or right - left < 83
+    assert bottom - top < 47 or right - left < 51
     for network, tolerance in ((plain, 0), (fast32, 1e-6)):
         signal = np.abs(explain(network, image, layer, position, channel, rule))
         peak = signal.max()
@@ -329,8 +329,8 @@ def test_the_patch_is_cut_out_of_the_whole_at_every_position(rng, layer, size):
 )
 def test_the_patch_is_cut_out_of_the_whole_on_the_real_network(fast64, vgg64, rng, layer, rule):
     """In float64, where rounding is too small to flip a switch, even the fast layers agree."""
-    image = rng.uniform(0, 255, (45, 139, 3))
-    rows, cols, _ = fast64.output_shapes(45, 139)[layer]
+    image = rng.uniform(0, 255, (45, 99, 3))
+    rows, cols, _ = fast64.output_shapes(45, 99)[layer]
     for position in ((0, 0), (rows // 2, cols // 2), (rows - 1, cols - 1), (rows // 2, 1)):
         channel = strongest_channel(fast64, image, layer, position)
         for network, tolerance in ((vgg64, 1e-12), (fast64, 1e-11)):

@@ -18,7 +18,7 @@ from scratchnet.network.pooling import AveragePool, MaxPool
 from scratchnet.network.relu import ReLU
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_operation_entry_by_entry(seed):
     reports = list(check_operations(seed))
     assert len(reports) >= 36
@@ -35,7 +35,7 @@ def test_every_fast_operation_entry_by_entry():
 
 def test_whole_chain_on_the_embedded_network(vgg64, pictures):
     content, style = pictures
-    reports = list(check_chain(vgg64, content[:20, :28], style[:24, :20]))  # odd maps among them
+    reports = list(check_chain(vgg64, content[:35, :38], style[:20, :20]))  # some maps are odd
     assert len(reports) == 3
     for report in reports:
         assert report.passed, report
@@ -46,12 +46,12 @@ def test_whole_chain_on_the_embedded_network(vgg64, pictures):
 def test_objective_pixel_by_pixel_on_a_tiny_network(pool, partial_windows, rng):
     # Content and style meet at relu2_1, so that gradients are summed there.
     network = make_tiny_network(pool, partial_windows=partial_windows)
-    content, style = rng.uniform(0, 255, (6, 7, 3)), rng.uniform(0, 255, (5, 8, 3))
+    content, style = rng.uniform(0, 255, (4, 5, 3)), rng.uniform(0, 255, (5, 8, 3))
     objective = make_objective(
         network, content, style, content_layers={"relu2_1": 1.0, "conv1_2": 0.5},
         style_layers={"relu1_1": 0.3, "relu2_1": 0.7, "pool2": 0.1}, style_weight=0.1,
     )  # fmt: skip
-    image = rng.uniform(0, 255, (6, 7, 3))
+    image = rng.uniform(0, 255, (4, 5, 3))
 
     def function(x):
         return objective(x)[0], network.forward(x, ["pool2"])[1]

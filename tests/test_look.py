@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from browser import CONTRASTS, Reader
-from conftest import files, load_script
+from conftest import files, load_script, scan_in_a_thread
 from test_atlas import decode
 
 from scratchnet import save_image
@@ -33,6 +33,7 @@ def looked(tmp_path_factory):
     save_image(place / AWKWARD, image)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
+        scan_in_a_thread(patch)
         patch.setattr("sys.argv", ["look.py", AWKWARD, *map(str, FLAGS)])
         assert load_script("look").main() == 0
     return place
@@ -83,6 +84,7 @@ def test_it_is_not_raw_strength_that_counts():
         ([], "the following arguments are required: PICTURE"),
     ],
 )
+@pytest.mark.usefixtures("no_processes")
 def test_what_is_wrong_is_said_in_one_line(run, tmp_path, arguments, message):
     (tmp_path / "mine").mkdir()
     save_image(tmp_path / "mine" / "a.png", np.zeros((50, 60, 3)))

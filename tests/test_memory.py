@@ -252,6 +252,7 @@ def named_size(limit: int, tmp_path, *flags) -> int:
 
 
 @linux
+@pytest.mark.slow
 def test_the_size_that_is_named_runs(tmp_path):
     flags = ["--threads", 1, "--iterations", 1, "--init", "content", "--optimizer", "descent"]
     flags += ["--checkpoint", tmp_path / "c.npz", "--save-every", 1]
@@ -277,6 +278,7 @@ def test_the_size_that_is_named_runs_to_the_end(megabytes, threads, tmp_path):
     assert transfer_within(limit, tmp_path, *flags, "--image-size", larger)[0] == 2
 
 
+@pytest.mark.usefixtures("quick_transfers")
 def test_transfer_refuses_what_does_not_fit_and_names_what_does(run, monkeypatch):
     monkeypatch.setattr(transfer_memory, "available_memory", lambda: 1.6e8)
     flags = ["--iterations", 1, "--threads", 1, "--style-scale", 0.5]

@@ -114,6 +114,7 @@ def test_no_process_is_granted(run, photos, monkeypatch):
     assert "no more processes are granted: [Errno 11]" in error and "fewer --workers" in error
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_a_scan_that_can_read_nothing_fails(run, photos):
     code, _, error = run("top_patches", "--images", photos, *SMALL, "--max-pixels", 1999)
     assert code == 2

@@ -27,7 +27,7 @@ from scratchnet.style.course import PATIENCE, TransferInterrupted
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
-pytestmark = pytest.mark.usefixtures("no_curve")
+pytestmark = pytest.mark.usefixtures("quick_transfers")
 SMALL = ["--image-size", 32, "--iterations", 1, "--threads", 1]
 LAYERS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 0.5, "relu2_1": 0.5}}
 PICTURES = np.random.default_rng(5).uniform(0, 255, (2, 26, 17, 3))

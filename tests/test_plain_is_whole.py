@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from scratchnet import VGG, style_transfer
-from scratchnet.checks import check_chain, check_operations
+from scratchnet.checks import check_operations
 
 PACKAGE = ROOT / "scratchnet"
 
@@ -57,12 +57,11 @@ def _statements(block):
 
 @pytest.fixture(scope="module")
 def executed(pictures):
-    content, style = (picture[:20, :22] for picture in pictures)
+    content, style = (picture[:32, :32] for picture in pictures)
     with Executed() as executed:
         network = VGG.load(dtype="float64", fast=False)
         style_transfer(content, style, network=network, iterations=1)
         assert all(report.passed for report in check_operations())
-        assert all(report.passed for report in check_chain(network, content, style))
         print(network)
     return executed
 

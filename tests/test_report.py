@@ -124,6 +124,7 @@ def test_the_limit_lowers_the_quality(rng):
         report_html(report, limit=sizes[-1] - 1)
 
 
+@pytest.mark.slow
 def test_a_page_at_512_px_has_less_than_5_mb(rng):
     """With all that a run from noise keeps; noise is what JPEG stores worst."""
     noise = rng.uniform(0, 255, (384, 512, 3))

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from conftest import IMAGES, ROOT, files, load_script
 from PIL import Image
 
-from scratchnet import PixelDescent, load_image, style_transfer
+from scratchnet import LBFGS, PixelDescent, load_image, save_image, style_transfer
+from scratchnet.checks.numerical import gradient_check
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra 'viz')")
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
@@ -35,6 +35,7 @@ def test_transfer_saves_picture_strip_and_curve(run, tmp_path):
         assert part in out
 
 
+@pytest.mark.usefixtures("quick_transfers")
 def test_transfer_is_repeatable(run, tmp_path):
     for name in ("a.png", "b.png"):
         assert run("transfer", *SMALL, "--seed", 5, "--output", name)[0] == 0
@@ -43,11 +44,14 @@ def test_transfer_is_repeatable(run, tmp_path):
 
 def test_layers_that_change_with_the_size_share_a_curve(run, tmp_path):
     """From 72 px, where content is compared at relu3_3, to 144, where it is at relu4_2 as well."""
-    code, _, error = run("transfer", *SMALL, "--image-size", 144, "--output", "a.png")
+    save_image(tmp_path / "flat.jpg", load_image(IMAGES / "leuven_street.jpg")[50:322])
+    flags = [*SMALL, "--image-size", 144, "--content", "flat.jpg"]
+    code, _, error = run("transfer", *flags, "--output", "a.png")
     assert code == 0, error
-    assert files(tmp_path) == ["a.png", "a_loss.png", "a_strip.png"]
+    assert files(tmp_path) == ["a.png", "a_loss.png", "a_strip.png", "flat.jpg"]
 
 
+@pytest.mark.usefixtures("quick_transfers")
 def test_transfer_takes_every_flag(run, tmp_path):
     content, style = IMAGES / "cat.jpg", IMAGES / "woodcut.jpg"
     code, _, error = run(
@@ -62,6 +66,7 @@ def test_transfer_takes_every_flag(run, tmp_path):
     assert run("transfer", *SMALL, "--init", "cat.jpg", "--output", "again.png")[0] == 0
 
 
+@pytest.mark.usefixtures("quick_transfers")
 def test_transfer_enlarges_a_small_picture_only_when_asked(run):
     Image.new("RGB", (40, 30), "red").save("small.png")
     arguments = [
@@ -123,23 +128,23 @@ def test_transfer_says_in_one_line_what_is_wrong(run, tmp_path, arguments, messa
     assert [path.name for path in tmp_path.iterdir()] == ["setup.cfg"]
 
 
-def test_ctrl_c_saves_the_picture_as_it_is(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts" / "transfer.py"), "--image-size", "32",
-         "--iterations", "100000", "--checkpoint", "c.npz"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    while not (tmp_path / "c.npz").exists():  # ten steps
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
-    assert process.returncode == 130
+def test_ctrl_c_saves_the_picture_as_it_is(run, tmp_path, monkeypatch):
+    """`test_nothing_lost` sends signals to a process of its own."""
+    step, steps = LBFGS.step, []
+
+    def struck(self, *arguments):
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(LBFGS, "step", struck)
+    code, out, error = run("transfer", *SMALL[:2], "--iterations", 100)
+    assert code == 130
     assert "interrupted at iteration" in error and "saved" in out
     picture = load_image(tmp_path / "outputs" / "leuven_street_starry_night.png")
     assert picture.shape == (24, 32, 3) and np.ptp(picture) > 0
-    assert len(files(tmp_path)) == 4
+    assert len(files(tmp_path)) == 3
 
 
 # ------------------------------------------------------------------ other scripts
@@ -167,7 +172,23 @@ def test_check_gradients_passes(run):
     assert "J(G), whole network" in out
 
 
-def test_check_gradients_fails_with_a_planted_bug(run, tmp_path):
+def test_check_gradients_fails_where_a_derivative_is_wrong(run, monkeypatch):
+    script = load_script("check_gradients")
+    x = np.ones((2, 2))
+    wrong = gradient_check(lambda x: (np.sum(x**2), None), x, 2.002 * x, operation="square")
+    monkeypatch.setattr(script, "check_operations", lambda: [wrong])
+    monkeypatch.setattr(script, "check_chain", lambda *_: [])
+    monkeypatch.setattr("conftest.load_script", lambda name: script)
+    code, out, _ = run("check_gradients")
+    assert code == 1 and "FAILED" in out and "square: ∂/∂x at" in out and "1 failed" in out
+    code, out, _ = run("check_gradients", "--bug", "list")
+    assert code == 0 and out.count("\n") >= 30
+    code, _, error = run("check_gradients", "--bug", "no-such-bug")
+    assert code == 2 and "--bug no-such-bug: no such bug" in error
+
+
+@pytest.mark.slow
+def test_check_gradients_fails_with_a_planted_bug(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "check_gradients.py"), "--bug"]
     check = subprocess.run(
         [*command, "gram-factor-2"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -176,10 +197,6 @@ def test_check_gradients_fails_with_a_planted_bug(run, tmp_path):
     assert check.returncode == 1
     assert "- A @ (dgram + dgram.T)" in check.stdout and "Style: ∂/∂a at" in check.stdout
     assert check.stdout.endswith("The mistake was caught.\n")
-    code, out, _ = run("check_gradients", "--bug", "list")
-    assert code == 0 and out.count("\n") >= 30
-    code, _, error = run("check_gradients", "--bug", "no-such-bug")
-    assert code == 2 and "--bug no-such-bug: no such bug" in error
 
 
 def test_draw_styles_draws_the_shipped_pictures(run, tmp_path):

@@ -22,7 +22,7 @@ load_script("transfer")
 from term_gradients import by_term_and_layer  # noqa: E402
 from transfer_timeline import FRAMES, Timeline, spaced  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("no_curve")
+pytestmark = pytest.mark.usefixtures("quick_transfers")
 SMALL = ["--image-size", 32, "--iterations", 4, "--threads", 1, "--quiet"]
 
 

@@ -11,7 +11,7 @@ from scratchnet import VGG, load_image, save_image
 from scratchnet.files.decoding import decode_image
 from scratchnet.style.course import Step
 
-pytestmark = pytest.mark.usefixtures("no_curve")
+pytestmark = pytest.mark.usefixtures("quick_transfers")
 SMALL = ["--image-size", 32, "--iterations", 4, "--threads", 1]
 
 
@@ -52,7 +52,7 @@ def test_original_colors(run, tmp_path):
 
 
 def test_pictures_on_the_way(run, tmp_path):
-    save_image(tmp_path / "flat.jpg", load_image(IMAGES / "leuven_street.jpg")[100:200])
+    save_image(tmp_path / "flat.jpg", load_image(IMAGES / "leuven_street.jpg")[50:322])
     flags = [*SMALL, "--image-size", 128, "--content", "flat.jpg", "--save-every", 3]
     code, _, error = run("transfer", *flags, "--output", "a.png")
     # 3 evaluations at 64 px, then 5 at 128

@@ -1,12 +1,8 @@
 """The scripts about units from the user's seat."""
 
-import contextlib
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from itertools import product
 
 import numpy as np
@@ -22,6 +18,7 @@ from scratchnet.units.scan.patches import TopPatches
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
+pytestmark = pytest.mark.usefixtures("no_processes")  # `test_killed_scans` has them
 NO_SIZE = ["--images", IMAGES, "--workers", "1"]
 SMALL = [*NO_SIZE, "--size", "32"]
 
@@ -125,66 +122,6 @@ def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, me
     assert files(tmp_path) == ["text.h5"]
 
 
-@pytest.fixture
-def long_scan(run, tmp_path):
-    """Return a function that starts a scan and waits for its middle, and one that finishes it."""
-    (tmp_path / "mine").mkdir()
-    save_image(tmp_path / "cat.jpg", load_image(IMAGES / "cat.jpg")[:96, :128])
-    cat = (tmp_path / "cat.jpg").read_bytes()
-    for n in range(120):  # what follows the picture's end makes each file another one
-        (tmp_path / "mine" / f"{n:03}.jpg").write_bytes(cat + b"%d" % n)
-    flags = [
-        "--images", "mine",
-        "--size", "48", "--layers", "relu1_1", "--patches", "p.h5", "--workers", "2",
-    ]  # fmt: skip
-    command = [sys.executable, str(ROOT / "scripts" / "top_patches.py"), *flags]
-    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True}
-
-    def start():
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, start_new_session=True, **pipes, **options)
-        seen = ""
-        while not re.search(r"[1-9]\d*/120", seen):
-            more = process.stderr.read(20)
-            assert more, seen
-            seen += more
-        return process
-
-    def finish():
-        return run("top_patches", *flags)
-
-    return start, finish
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param("Ctrl-C", marks=pytest.mark.slow),
-        "Ctrl-C twice",
-        pytest.param("SIGTERM", marks=pytest.mark.slow),
-    ],
-)
-def test_what_was_found_is_kept_and_the_same_command_goes_on(long_scan, tmp_path, how):
-    start, finish = long_scan
-    process = start()
-    if how == "SIGTERM":
-        process.terminate()
-    else:
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-    if how == "Ctrl-C twice":
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == (143 if how == "SIGTERM" else 130)
-    assert "interrupted; the same command goes on where it was" in error
-    assert "Traceback" not in error and not (tmp_path / "p.h5").exists()
-    done = TopPatches.load(tmp_path / "p.h5.partial").scanned.sum()
-    assert 0 < done < 120
-    _, out, error = finish()
-    assert f"{done}/120" in error and "from 120 pictures" in out
-    assert not (tmp_path / "p.h5.partial").exists()
-
-
 def test_a_request_to_end_that_got_lost_ends_the_scan_at_its_next_picture():
     """Python drops what a handler raises while it tidies up: the scan would run to its end."""
     scanning = load_script("scanning")
@@ -198,15 +135,6 @@ def test_a_request_to_end_that_got_lost_ends_the_scan_at_its_next_picture():
     with pytest.raises(KeyboardInterrupt):
         bar(progress)
     bar.bar.close()
-
-
-def test_workers_end_with_the_process_that_started_them(long_scan):
-    """Even if that is killed: its pipes are closed only when the last worker is gone."""
-    start, _ = long_scan
-    process = start()
-    process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_picture_that_was_mended_is_looked_at_again(run, tmp_path):

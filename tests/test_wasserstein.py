@@ -274,6 +274,7 @@ SMALL = ["--image-size", 32, "--iterations", 2]
 FEW = [*SMALL, "--threads", 1, "--style-layers", "relu1_1,relu2_1"]
 
 
+@pytest.mark.usefixtures("quick_transfers")
 def test_transfer_takes_the_distance_and_its_checkpoint_knows_it(run):
     kept = ["--style-distance", "wasserstein", "--checkpoint", "c.npz"]
     assert run("transfer", *FEW, "--output", "gram.png")[0] == 0

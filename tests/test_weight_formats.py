@@ -407,6 +407,13 @@ def test_entries_that_are_not_finite_are_refused(tmp_path, embedded):
 # --------------------------------------------------------- the scripts
 
 
+@pytest.fixture
+def small_photograph(monkeypatch):
+    """Let the photograph be small on which ``--inspect`` measures mean activations."""
+    monkeypatch.setattr("weights_inspected.SIZE", 32)
+
+
+@pytest.mark.usefixtures("small_photograph")
 def test_convert_and_inspect(run, tmp_path, embedded, random19):
     keras_old(tmp_path / "vgg.h5", embedded.parameters)
     code, out, error = run("convert_weights", "vgg.h5", "--output", "vgg.safetensors")
@@ -450,6 +457,7 @@ def test_convert_says_what_is_wrong_in_one_line(run, tmp_path, random19):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.h5", "w.h5"]
 
 
+@pytest.mark.usefixtures("small_photograph")
 def test_inspect_has_a_column_for_all_that_is_not_told(run, tmp_path, random19):
     npz(tmp_path / "w.npz", random19)
     code, out, error = run("convert_weights", "--inspect", "w.npz")
