@@ -107,7 +107,7 @@ def test_hostile_npz(tmp_path):
     assert_harmless("npz", wrong, good, tmp_path)
 
 
-@pytest.mark.parametrize(("size", "count"), [((512, 512, 3, 3), 20), ((300, 300, 3, 3), 60)])
+@pytest.mark.parametrize(("size", "count"), [((512, 512, 3, 3), 20), ((300, 300, 3, 3), 40)])
 def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, size, count):
     """One that is small on the disk, of arrays that VGG could have, and far too many of them."""
     text = header(shape=str(size)).encode()

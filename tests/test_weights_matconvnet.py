@@ -180,7 +180,7 @@ def zeros(count, name="layers"):
     whole, part = numbers(0, (1, count), name=name), 2**20
     whole = bytearray(whole[:-8] + struct.pack("<II", 7, 4 * count))
     whole[4:8] = struct.pack("<I", len(whole) - 8 + 4 * count)
-    deflate = zlib.compressobj(9)
+    deflate = zlib.compressobj(1)
     data = deflate.compress(bytes(whole))
     for _ in range(4 * count // part):
         data += deflate.compress(bytes(part))
