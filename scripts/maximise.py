@@ -169,13 +169,16 @@ def run(arguments: argparse.Namespace) -> int:
         "--output", arguments.output, default, endings, inputs, arguments.overwrite
     )
     architecture, learned, mean = load_weights(arguments.weights)
-    random = random_parameters(architecture)
-    network, control = (
-        VGG.build(parameters, architecture=architecture, mean=mean, threads=arguments.threads)
-        for parameters in (random if arguments.random_weights else learned, random)
-    )
+
+    def built(parameters):
+        return VGG.build(
+            parameters, architecture=architecture, mean=mean, threads=arguments.threads
+        )
+
+    network = built(random_parameters(architecture) if arguments.random_weights else learned)
     wanted, columns = list(drawings(arguments, network)), arguments.diverse
     if arguments.parts:
+        control = built(random_parameters(architecture))
         wanted = [part for drawing in wanted for part in part_drawings(drawing, control)]
         columns = len(PARTS)
     made = make(wanted)

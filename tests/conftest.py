@@ -177,7 +177,8 @@ def weights_read_once(path=None, **told):
 def run(monkeypatch, tmp_path, capsys):
     """Call a script's main() in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("scratchnet.vgg.load_weights", weights_read_once)
+    for module in ("scratchnet.vgg", "scratchnet.files.weights"):
+        monkeypatch.setattr(f"{module}.load_weights", weights_read_once)
 
     def call(name, *arguments):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])

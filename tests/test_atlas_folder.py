@@ -282,7 +282,8 @@ def test_filter_by_strength_and_order(reader):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("address", ["index.html", "relu1_2.html", "relu1_2.html#relu1_2:17"])
 @pytest.mark.parametrize("width", [375, 1440])
-def test_pages_are_legible_and_fit(reader, scheme, address, width):
+def test_pages_are_legible_and_fit(driver, atlas, scheme, address, width):
+    reader = Reader(driver, f"{atlas.as_uri()}/")
     reader.open(address, scheme=scheme, width=width)
     assert [found for found in reader.js(CONTRASTS) if found[1] < 4.5] == []
     root = "document.documentElement"

@@ -305,7 +305,7 @@ def patch_and_whole(network, image, layer, position, channel, rule):
     return explain_patch(network, image, layer, position, channel, rule), cut_out(whole, box)
 
 
-@pytest.mark.parametrize("size", [(20, 18), (17, 19), (27, 6)])
+@pytest.mark.parametrize("size", [(20, 18), (27, 6)])
 @pytest.mark.parametrize("layer", ["conv1_1", "relu1_2", "pool1", "conv2_1", "pool2"])
 def test_the_patch_is_cut_out_of_the_whole_at_every_position(rng, layer, size):
     network = make_tiny_network()
@@ -342,8 +342,8 @@ def test_the_patch_is_cut_out_of_the_whole_on_the_real_network(fast64, vgg64, rn
 @pytest.mark.parametrize("layer", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])
 def test_the_patch_is_cut_out_of_the_whole_in_float32(fast32, rng, layer):
     """To 1e-5 where no switch flips; one that does moves a single entry."""
-    image = rng.uniform(0, 255, (71, 139, 3)).astype(np.float32)
-    rows, cols, _ = fast32.output_shapes(71, 139)[layer]
+    image = rng.uniform(0, 255, (71, 99, 3)).astype(np.float32)
+    rows, cols, _ = fast32.output_shapes(71, 99)[layer]
     for position in ((0, 0), (rows // 2, cols // 2), (rows - 1, cols - 1)):
         channel = strongest_channel(fast32, image, layer, position)
         patch, expected = patch_and_whole(fast32, image, layer, position, channel, "deconvnet")

@@ -164,9 +164,9 @@ def test_tiles_lie_side_by_side():
 # ------------------------------------------------------------------------------- learning
 
 
-def trained(stripes, seed):
+def trained(stripes, seed, steps=40):
     rng = np.random.default_rng(seed)
-    steps = train(small_network(2, rng, channels=(4, 4)), stripes, 40, rng, size=12, batch=8)
+    steps = train(small_network(2, rng, channels=(4, 4)), stripes, steps, rng, size=12, batch=8)
     losses, networks = zip(*steps, strict=True)
     return networks[-1], losses
 
@@ -183,7 +183,7 @@ def test_it_learns_to_tell_stripes_apart(stripes):
 
 
 def test_same_seed_same_bytes(stripes):
-    (a, losses), (b, again), (c, _) = (trained(stripes, seed) for seed in (0, 0, 1))
+    (a, losses), (b, again), (c, _) = (trained(stripes, seed, 9) for seed in (0, 0, 1))
     assert losses == again
     assert parameter_bytes(a) == parameter_bytes(b) != parameter_bytes(c)
     assert convolutions(a)["conv1"].kernel.dtype == np.float32
