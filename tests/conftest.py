@@ -21,6 +21,7 @@ from scratchnet import (
     load_image,
     save_image,
 )
+from scratchnet.exercises import diagnosis
 from scratchnet.files.hdf5 import HEADER, header
 from scratchnet.files.images import find_pictures, resize_image
 from scratchnet.files.weights import load_weights
@@ -220,6 +221,22 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log) if config.option.dist == "load" else None
+
+
+@pytest.fixture(scope="module")
+def known_mistakes_run_once():
+    """Run each known mistake once on its exercise's cases, and not for each wrong solution."""
+    run, found = diagnosis._answers, {}
+
+    def answers(module, trials):
+        key = module, id(trials)  # both are kept, by `modules` and `cases`
+        if key not in found:
+            found[key] = list(run(module, trials))
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnosis, "_answers", answers)
+        yield
 
 
 def files(folder):

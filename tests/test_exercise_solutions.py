@@ -6,12 +6,12 @@ from functools import cache
 import pytest
 from exercise_solutions import RIGHT, WRONG
 
-from scratchnet.exercises import diagnosis
 from scratchnet.exercises.catalogue import EXERCISES
 from scratchnet.exercises.checking import Verdict, check
 from scratchnet.exercises.diagnosis import as_module
 from scratchnet.exercises.sheet import filled
 
+pytestmark = pytest.mark.usefixtures("known_mistakes_run_once")
 FITTING = 0.9  # the least share of wrong solutions that are told what a teacher would say
 
 # Lines of a message that say where, not why; words in them must not count as a diagnosis.
@@ -27,22 +27,6 @@ WRONG_CASES = [
     for name, cases in WRONG.items()
     for what, _, body in cases
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def known_mistakes_run_once():
-    """Run each known mistake once on its exercise's cases, and not for each wrong solution."""
-    run, found = diagnosis._answers, {}
-
-    def answers(module, trials):
-        key = module, id(trials)  # both are kept, by `modules` and `cases`
-        if key not in found:
-            found[key] = list(run(module, trials))
-        return found[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diagnosis, "_answers", answers)
-        yield
 
 
 @cache  # two tests ask for the same verdict

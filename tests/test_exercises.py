@@ -18,6 +18,7 @@ from scratchnet.exercises.exercise import Trial
 from scratchnet.exercises.mistakes import MISTAKES
 from scratchnet.exercises.patterns import PATTERNS, Wrong
 
+pytestmark = pytest.mark.usefixtures("known_mistakes_run_once")
 EACH = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 
 

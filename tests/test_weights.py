@@ -26,10 +26,18 @@ def parameters():
     }
 
 
-@pytest.fixture
-def file(parameters, tmp_path):
-    path = tmp_path / "weights.h5"
+@pytest.fixture(scope="module")
+def saved(parameters, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "weights.h5"
     save_weights(path, "vgg16", parameters, {"licence": "none"})
+    return path.read_bytes()
+
+
+@pytest.fixture
+def file(saved, tmp_path):
+    """Return a file of the parameters, which a test may change."""
+    path = tmp_path / "weights.h5"
+    path.write_bytes(saved)
     return path
 
 
