@@ -1,6 +1,6 @@
 """Paint the same pictures by either distance of styles: Gram matrices, and Wasserstein's.
 
-Without arguments: three pairs, 192 px, from noise. One picture is saved, a row for each pair: the
+Without arguments: three pairs, 256 px, from noise. One picture is saved, a row for each pair: the
 photograph, the style, the result by Gram matrices, the result by Wasserstein's distance. The table
 says how far each result is from the photograph (the content term), and from the style by either
 distance: the weighted mean over layers of the style loss, and of W²/s; and how long it took.
@@ -55,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     # fmt: off
     add("--pairs", type=pair, nargs="+", default=[pair(text) for text in PAIRS], metavar="C/S",
         help="pictures in scripts/images, as dog/mosaic")
-    add("--image-size", type=positive, default=192, metavar="PX", help="long side of the results")
+    add("--image-size", type=positive, default=256, metavar="PX", help="long side of the results")
     add("--iterations", type=positive, default=76, metavar="N",
         help="steps at full size; half as many at each smaller one")
     add("--output", type=expanded, metavar="FILE",

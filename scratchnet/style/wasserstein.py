@@ -45,8 +45,8 @@ part of a channel's mean square in the style image, EPSILON·s/C. (crowsonkb/sty
 adds 1e-4 of its own units, and divides by C where s stands here.)
 
 **BALANCE** makes a style_weight mean about what it means with Gram matrices. It is a round number
-near those at which the content term ended where it does with them: 0.9e9, 1.1e9 and 1.3e9
-(mountains and ink_wash, pagoda and flow_strokes, leuven_street and starry_night; 96 px).
+near those at which the content term ended where it did with them: 1.0e8, 1.9e8 and 2.3e8
+(mountains and ink_wash, leuven_street and starry_night, pagoda and flow_strokes; 256 px).
 """
 
 from typing import NamedTuple
@@ -57,7 +57,7 @@ from scratchnet.network.gram import Gram
 from scratchnet.style.masks import squared_weights
 
 EPSILON = 1e-4
-BALANCE = 1e9
+BALANCE = 1.5e8
 
 
 class StyleGaussian(NamedTuple):
