@@ -122,6 +122,14 @@ def test_top_patches_says_in_one_line_what_is_wrong(run, tmp_path, arguments, me
     assert files(tmp_path) == ["text.h5"]
 
 
+def test_beside_the_embedded_pictures_there_is_room():
+    from scanning import SCRIPTS, is_among_pictures
+
+    assert is_among_pictures(SCRIPTS / "images" / "p.h5", SCRIPTS)
+    assert not is_among_pictures(SCRIPTS / "outputs" / "p.h5", SCRIPTS)
+    assert is_among_pictures(IMAGES / "more" / "p.h5", IMAGES)
+
+
 def test_a_request_to_end_that_got_lost_ends_the_scan_at_its_next_picture():
     """Python drops what a handler raises while it tidies up: the scan would run to its end."""
     scanning = load_script("scanning")
@@ -191,6 +199,15 @@ def test_explain_units_saves_three_figures_and_the_table(run, tmp_path, fast32):
     # of the first one, the control has the same
     patch = top.patches("relu2_1", 3)[0]
     assert close_places(figures["control"], np.rint(to_side(pictures.cut(patch), 196))) == 1
+
+
+def test_explain_units_says_that_no_patch_is_wholly_inside(run, tmp_path):
+    flags = ["--layers", "relu3_3", "--size", 32, "--shown", 1, "--occluded", 1]
+    code, out, error = run("explain_units", *SMALL, *flags)
+    assert code == 0, error
+    said = "not saved outputs/top_patches_images_occlusion.png: no unit fires, or none has a patch"
+    assert said in out
+    assert "outputs/top_patches_images_occlusion.png" not in files(tmp_path)
 
 
 def close_places(figure, picture):
