@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 from scanning import DEFAULT, Pictures, tqdm
-from work import said
+from timed_bar import said
 
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit
 from scratchnet.pages.atlas_units import Source, Task, draw, pass_work, sheets_of, work_of
@@ -158,13 +158,14 @@ def layer_of(
         ]
         together = [(k, round(value, 3)) for k, value in partners(r, channel, PARTNERS)]
         units.append(AtlasUnit(channel, patches, sheets[channel], together, inputs))
-    return AtlasLayer(layer, top.fields[layer], len(maxima[0]), units, below(layer, parameters))
+    before = layer_before(layer, parameters)
+    return AtlasLayer(layer, top.fields[layer], len(maxima[0]), units, before)
 
 
-def below(layer: str, names: Iterable[str]) -> str | None:
+def layer_before(layer: str, names: Iterable[str]) -> str | None:
     """Return the ReLU whose map the convolution of a ReLU reads, through a pool or not.
 
-    >>> below("relu4_1", ["conv3_3", "conv4_1"]), below("relu1_1", ["conv1_1"])
+    >>> layer_before("relu4_1", ["conv3_3", "conv4_1"]), layer_before("relu1_1", ["conv1_1"])
     ('relu3_3', None)
     """
     names, convolution = list(names), layer.replace("relu", "conv")

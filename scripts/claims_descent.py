@@ -29,6 +29,7 @@ from scratchnet import (
     total_variation,
 )
 from scratchnet.files.images import resize_image
+from scratchnet.pages.curves import sums_by_term
 
 START_WEIGHTS = (1e-5, 1e-3, 1e-1)
 POOLED = ((PHOTO, PAINTING), ("pagoda", "flow_strokes"))
@@ -154,7 +155,7 @@ def optimizers(bench: Bench) -> tuple[Sheet, list[Row]]:
     caption = (
         "One J, 100 steps each. The notes' descent, G ← G − η ∂J/∂G, has one rate for broad shapes "
         "and for fine detail, and the largest that does not explode is too small for most of them. "
-        "(Its η is tuned: of powers of 2, the one that gets lowest in ten steps.)"
+        "(Its η is tuned: of nine, each twice the one before, that which gets lowest in ten steps.)"
     )
     return Sheet("Four ways down the same J", caption, [], cells, curves), rows
 
@@ -165,9 +166,7 @@ def film(bench: Bench) -> tuple[Film, list[Row]]:
     frames, history = [], []
 
     def follow(step):
-        sums = {"J": step.loss}
-        for name in ("content", "style", "tv"):
-            sums[name] = sum(v for term, v in step.terms.items() if term.split()[0] == name)
+        sums = sums_by_term(step)
         history.append({"evaluation": step.iteration, "long side": max(step.image.shape), **sums})
         # most of what can be seen happens early
         if step.progress >= (len(frames) / FRAMES) ** 2:

@@ -83,7 +83,7 @@ def transfer_terms(bench: Bench, C: np.ndarray, S: np.ndarray, layer: str, weigh
     """Return the terms of a transfer whose content layer counts as much as relu4_2 does.
 
     A content layer's weight is divided by its mean square activation, and multiplied by that of
-    relu4_2: for relu4_2 this is J as always.
+    relu4_2: for relu4_2 this is J as it is from 256 px on.
     """
     a, _ = bench.network.forward(C, [MIDDLE])
     unit = float(np.mean(np.square(a[MIDDLE], dtype=np.float64)))

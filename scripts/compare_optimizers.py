@@ -58,7 +58,7 @@ except ImportError as error:
 IMAGES = Path(__file__).resolve().parent / "images"
 PAIRS = ["leuven_street+starry_night", "pagoda+flow_strokes", "cat+woodcut", "dog+stained_glass"]
 DESCENTS = {
-    "step in pixels, decay": PixelDescent(momentum=0, smoothing=0),
+    "+ step in pixels, decay, clipping": PixelDescent(momentum=0, smoothing=0),
     "+ momentum": PixelDescent(smoothing=0),
     "+ smoothing": PixelDescent(),
 }
@@ -99,7 +99,7 @@ def lbfgs(objective: StyleTransferObjective, start: np.ndarray, evaluations: int
 
 
 def best_learning_rate(objective: StyleTransferObjective, start: np.ndarray) -> float:
-    """Return the η, of powers of 2, whose first ten plain steps get lowest: the notes' η, tuned."""
+    """Return the η, of nine, whose first ten plain steps get lowest: the notes' η, tuned."""
     _, gradient = objective(start)
     rates = 4.0 / np.abs(gradient).max() * 2.0 ** np.arange(-2, 7)
 

@@ -30,8 +30,8 @@ from scanning import (
     reported,
     run_scan,
 )
-from unit_panels import PART, Drawing, Example, passes
-from work import Work
+from timed_bar import TimedBar
+from unit_panels import PART, Example, UnitPanels, passes
 
 from scratchnet import VGG, save_image
 from scratchnet.files.weights import load_weights, random_parameters
@@ -123,14 +123,14 @@ def run(arguments: argparse.Namespace) -> bool:
         figure = own_scale_panels(panels, caption)
         return save_and_say(place, lambda path: save_image(path, figure), arguments.overwrite)
 
-    with Work("explain_units", network, passes(top, views, controls, covered)) as work:
-        drawing = Drawing(top, pictures, network, control, work)
-        saved = [save(views_place, list(drawing.views(views)), VIEWS)]
+    with TimedBar("explain_units", network, passes(top, views, controls, covered)) as work:
+        drawn = UnitPanels(top, pictures, network, control, work)
+        saved = [save(views_place, list(drawn.views(views)), VIEWS)]
         deepest = list(views)[-1]
-        shares = drawing.speckle(deepest, views[deepest])
-        panels = list(drawing.controls(controls))
+        shares = drawn.speckle(deepest, views[deepest])
+        panels = list(drawn.controls(controls))
         saved.append(save(control_place, panels, CONTROL + said_of_speckle(deepest, shares)))
-        measured = list(drawing.occlusions(covered))
+        measured = list(drawn.occlusions(covered))
     saved.append(save(occlusion_place, [panel for panel, _ in measured], OCCLUSION))
     rows = table(HEAD, [row for _, row in measured])
     saved.append(save_and_say(table_place, lambda p: save_text(p, rows), arguments.overwrite))

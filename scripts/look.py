@@ -27,6 +27,7 @@ from scan_workers import workers
 from scanning import Pictures, add_scan_flags, patches_of, read_files, reported, run_scan, tqdm
 
 from scratchnet import VGG
+from scratchnet.files.images import resize_image
 from scratchnet.files.names import expanded, printable
 from scratchnet.pages.look import Seen, look_html, seen
 from scratchnet.pages.page import save_page
@@ -34,7 +35,7 @@ from scratchnet.units.choice import within
 from scratchnet.units.maxima import excess, firing_together, standing_out, usual
 from scratchnet.units.scan.maxima import maxima_of_picture
 from scratchnet.units.scan.patches import TopPatches
-from scratchnet.units.scan.settings import read_picture, working_picture
+from scratchnet.units.scan.settings import read_picture, working_size
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,13 +52,12 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def look(arguments, image, top: TopPatches, maxima: dict) -> Iterator[Seen]:
-    """Yield what each layer's channels see."""
+def look(arguments, picture, image, top: TopPatches, maxima: dict) -> Iterator[Seen]:
+    """Yield what each layer's channels see in a picture; ``image``: as large as others were."""
     network, layers = VGG.load(arguments.weights), layers_of(top, arguments)
     pictures = Pictures(top, arguments.images, arguments.max_pixels)
     maps = network.forward(image, layers)[0]
     # as what is usual was taken: at all scales of the scan
-    picture = read_picture(arguments.picture, arguments.max_pixels)
     own = maxima_of_picture(network, picture, top.settings)
     with tqdm(total=len(layers) * arguments.channels, unit="channel") as bar:
         for layer in layers:
@@ -84,13 +84,13 @@ def run(arguments: argparse.Namespace) -> bool:
     output = checked_place(
         "--output", arguments.output, default, (".html", ".htm"), inputs, arguments.overwrite
     )
-    working_picture(path, 224, max_pixels=arguments.max_pixels)  # what is wrong is told at once
+    picture = read_picture(path, arguments.max_pixels)  # what is wrong is told at once
     top = run_scan(arguments, INTERRUPTS)
-    image = working_picture(path, top.settings.size, max_pixels=arguments.max_pixels)
+    image = resize_image(picture, working_size(picture.shape, top.settings.size))
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     with workers(arguments) as (executor, count):
         maxima = maxima_beside(top, arguments, executor, count, weights)
-    found = list(look(arguments, image, top, maxima))
+    found = list(look(arguments, picture, image, top, maxima))
     name = printable(path.name)
     page = look_html(name, image, found, f"What the network sees in {name}")
     return save_and_say(output, lambda place: save_page(place, page), arguments.overwrite)

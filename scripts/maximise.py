@@ -28,7 +28,7 @@ from scanning import SCRIPTS, tqdm, unit_choice
 
 from scratchnet import VGG, Network, save_image
 from scratchnet.files.names import expanded
-from scratchnet.files.weights import load_weights, random_parameters
+from scratchnet.files.weights import digest, load_weights, random_parameters
 from scratchnet.units.goals import channel_goal, unit_goal
 from scratchnet.units.maximise import LARGEST, SMALLEST, check_channel, maximise, suited
 from scratchnet.units.receptive_field import receptive_field
@@ -93,12 +93,11 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def drawings(arguments: argparse.Namespace, network: Network) -> Iterator[Drawing]:
+def drawings(
+    arguments: argparse.Namespace, network: Network, starts: Starts | None
+) -> Iterator[Drawing]:
     """Yield what is to be made; raise ValueError for a channel that is not there."""
     number = 0
-    starts = None
-    if arguments.from_patch:
-        starts = Starts(arguments.from_patch, arguments.images, arguments.weights)
     if (arguments.size or 0) > MOST:
         raise ValueError(f"--size {arguments.size}: wanted at most {MOST} px")
     for asked, channels in arguments.units.items():
@@ -176,7 +175,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     network = built(random_parameters(architecture) if arguments.random_weights else learned)
-    wanted, columns = list(drawings(arguments, network)), arguments.diverse
+    starts = None
+    if arguments.from_patch:
+        starts = Starts(arguments.from_patch, arguments.images, digest(learned, mean))
+    wanted, columns = list(drawings(arguments, network, starts)), arguments.diverse
     if arguments.parts:
         control = built(random_parameters(architecture))
         wanted = [part for drawing in wanted for part in part_drawings(drawing, control)]

@@ -12,7 +12,6 @@ from scratchnet import Network, load_image
 from scratchnet.files.images import resize_image
 from scratchnet.units.maximise import BORDER, Recipe, maximise, middle, texture
 from scratchnet.units.scan.patches import Patch, TopPatches
-from scratchnet.units.scan.worker import load_network
 from scratchnet.units.strongest import crop
 
 SIDE = 200  # px: of a picture on the sheet
@@ -80,8 +79,8 @@ class Starts:
         A picture, or a file of patches (.h5).
     images : Path
         The folder of that file's pictures.
-    weights : Path or None
-        Those that it shall be of.
+    weights : str
+        `digest` of those that it shall be of.
 
     Raises
     ------
@@ -89,12 +88,12 @@ class Starts:
         If the file can't be read, or its patches are of other weights.
     """
 
-    def __init__(self, file: Path, images: Path, weights: Path | None):
+    def __init__(self, file: Path, images: Path, weights: str):
         self.file, self.top = file, None
         if file.suffix in (".h5", ".hdf5"):
             self.top = TopPatches.load(file)
             self.pictures = Pictures(self.top, images)
-            if self.top.network != load_network(weights, 1)[1]:
+            if self.top.network != weights:
                 raise ValueError(f"--from-patch {file}: its patches are of other weights")
         else:
             self.image = load_image(file)

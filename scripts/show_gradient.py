@@ -1,11 +1,11 @@
 """Show what each term of J wants to change in G, as pictures.
 
-Without arguments: a street of old houses and The Starry Night, from the content image, 192 px. One
-figure is saved. Its rows are G at the start, after 10 and after 50 steps. Its columns are G, then
-−∂J_term/∂G of the content term, of the style term at each layer and of the total variation, and
-their sum, which is what the optimizer is given. Grey means no change; where a panel is lighter than
-grey, or red, G is to become lighter, or redder. All panels of a row have one scale, so that they
-show which terms are strong.
+Without arguments: a street of old houses and The Starry Night, from the content image, 192 px, with
+content at relu4_2, as it is from 256 px on. One figure is saved. Its rows are G at the start, after
+10 and after 50 steps. Its columns are G, then −∂J_term/∂G of the content term, of the style term at
+each layer and of the total variation, and their sum, which is what the optimizer is given. Grey
+means no change; where a panel is lighter than grey, or red, G is to become lighter, or redder. All
+panels of a row have one scale, so that they show which terms are strong.
 
 Under each panel: the gradient's root mean square (rms), in J per grey level, and its cosine with
 the sum: 1 where a term pulls the way that the sum does, below 0 where it is outvoted. The printed

@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {name: value for name, value in given.items() if value is not None}
     masks = pictures.masks
     options |= {"blend_weights": arguments.style_blend_weights, "network": network}
-    options |= {"masks": masks.styles, "style_masks": masks.images}
+    options |= {"masks": masks.styles, "style_image_masks": masks.images}
     watching, recorder = [Frames(places.frames, Finish(arguments, pictures))], None
     optimizer = optimizer_of(arguments)
     if places.extras:

@@ -157,11 +157,11 @@ def add_descent(group) -> None:
     rates = ", ".join(f"{name} {kind.learning_rate}" for name, kind in OPTIMIZERS.items())
     add("--optimizer", choices=OPTIMIZERS, default="lbfgs",
         help="lbfgs: fewer steps; adam, and descent, the notes' update with five ideas around it "
-        "(give them --iterations 120), less memory")
+        "(give it --iterations 120, adam more), less memory")
     add("--iterations", type=positive, default=default["iterations"], metavar="N",
         help="steps at full size; half as many at each smaller one")
     add("--learning-rate", type=scale, metavar="PX",
-        help=f"size of a step at the start, in pixel values; None: {rates}")
+        help=f"about the size of the first steps, in pixel values; None: {rates}")
     add("--momentum", type=fraction, default=PixelDescent.momentum, metavar="X",
         help="of descent: how much of a step is left in the next one")
     add("--seed", type=whole, default=default["seed"], metavar="N",

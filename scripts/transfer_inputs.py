@@ -61,7 +61,7 @@ def at_size(pictures: Pictures, sizes: list[Size], arguments: argparse.Namespace
 
 
 def looked_at(arguments: argparse.Namespace) -> list[str]:
-    """Return all layers that J looks at; below 256 px content is compared at shallower ones."""
+    """Return the layers that J looks at from 256 px on; below, content is compared at shallower."""
     return list({**(arguments.content_layers or CONTENT_LAYERS), **arguments.style_layers})
 
 

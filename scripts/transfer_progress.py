@@ -6,6 +6,7 @@ import time
 
 from interrupts import Interrupts
 
+from scratchnet.pages.curves import TOP, sums_by_term
 from scratchnet.style.checkpoint import Record
 from scratchnet.style.course import Step
 
@@ -77,8 +78,5 @@ class Progress:
 
 def by_term(step: Step) -> str:
     """Return J's terms with their values, layers summed up."""
-    sums: dict[str, float] = {}
-    for name, value in step.terms.items():
-        term = name.rpartition(" ")[0] or name
-        sums[term] = sums.get(term, 0.0) + value
-    return ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
+    sums = sums_by_term(step)
+    return ", ".join(f"{name} {sums[name]:.3g}" for name in sums if name != TOP)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from layout import LABEL, OffsetBox, Panel, below, beside, grid, text, under
 from scanning import Pictures
-from work import Passes, Work
+from timed_bar import Passes, TimedBar
 
 from scratchnet import Network
 from scratchnet.pages.figures import side_near, to_side, views_sheet
@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
 
 @dataclass
-class Drawing:
+class UnitPanels:
     """What all panels are drawn from.
 
     Attributes
@@ -48,14 +48,14 @@ class Drawing:
     pictures : Pictures
     network, control : Network
         That which is explained, and one with random weights.
-    work : Work
+    work : TimedBar
     """
 
     top: TopPatches
     pictures: Pictures
     network: Network
     control: Network
-    work: Work
+    work: TimedBar
 
     def views(self, units: dict[str, list[int]]) -> Iterator[Panel]:
         """Yield a layer's panel: units' patches, their guided views, and the patches lit."""

@@ -2,13 +2,14 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import make_tiny_network
 
 import scratchnet
-from scratchnet import LBFGS, FastNetwork, GradientDescent, PixelDescent, style_transfer
+from scratchnet import LBFGS, FastNetwork, GradientDescent, Network, PixelDescent, style_transfer
 from scratchnet.style.checkpoint import load_checkpoint
 from scratchnet.style.course import TransferInterrupted
 
@@ -120,6 +121,12 @@ def saved(tmp_path):
     return tmp_path / "c.npz"
 
 
+def of_another_mean():
+    """Return the network with another mean colour."""
+    first, *others = make_tiny_network().layers
+    return Network([replace(first, mean=(100.0, 110.0, 120.0)), *others])
+
+
 @pytest.mark.parametrize(
     ("options", "differs"),
     [
@@ -128,6 +135,7 @@ def saved(tmp_path):
         ({"network": make_tiny_network(seed=1)}, "network is Network float64"),
         ({"network": make_tiny_network(dtype="float32")}, "network is Network float64"),
         ({"network": make_tiny_network(partial_windows=True)}, "network is Network float64"),
+        ({"network": of_another_mean()}, "network is Network float64"),
         ({"iterations": 7}, r"steps by size is .* 6\)\] there, .* 7\)\] here"),
         ({"style_weight": 0.1}, "style weight is 0.001.* there, 0.1.* here"),
         ({"content_layers": {"relu1_2": 1.0}}, "content layers is relu2_1 1 there, relu1_2 1 here"),

@@ -40,7 +40,7 @@ TABLES = {  # name: columns, number of rows with 2 steps at 32 px
          "style distance"], 4,
     ),
     "optimizers": (["start", "optimizer", "evaluation", "second", "J"], 2 * 4 * 3),
-    "film": (["evaluation", "long side", "J", "content", "style", "tv"], 3),
+    "film": (["evaluation", "long side", "J", "tv", "style", "content"], 3),
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.units import display
-from scratchnet.units.display import as_picture, lit, lit_cells, signal_view, smooth, spotlight
+from scratchnet.units.display import as_picture, blur, lit, lit_cells, signal_view, spotlight
 
 MEAN, RED = np.array(MEAN_BGR[::-1]), (255, 0, 0)
 
@@ -20,13 +20,13 @@ def patch(colour, side=20):
 def test_smoothing_equals_scipy_s(rng, shape, sigma):
     signal = rng.standard_normal(shape)
     expected = gaussian_filter(signal, sigma, axes=(0, 1), mode="constant")
-    assert np.allclose(smooth(signal, sigma), expected, rtol=0, atol=1e-12)
+    assert np.allclose(blur(signal, sigma), expected, rtol=0, atol=1e-12)
 
 
 def test_smoothing_keeps_the_sum_and_the_kind_of_number(rng):
     signal = np.zeros((41, 41, 3), np.float32)
     signal[20, 20] = rng.standard_normal(3)
-    smoothed = smooth(signal, 2)
+    smoothed = blur(signal, 2)
     assert smoothed.dtype == np.float32
     assert np.allclose(smoothed.sum(axis=(0, 1)), signal[20, 20], rtol=1e-5)
 

@@ -87,13 +87,15 @@ def test_colours_stand_beside_what_they_mean(noise):
     assert len(places(figure, canvas)) == 1
 
 
-# ---------------------------------------------------------------------------- work.py
+# ------------------------------------------------------------------ timed_bar.py
 
 
 def test_the_time_is_said_before_and_all_work_is_counted(fast32, capsys):
-    work_of = load_script("work")
-    passes = [work_of.Passes("relu1_1", 3), work_of.Passes("relu2_1", 2)]
-    with work_of.Work("explain_units", fast32, [*passes, work_of.Passes("relu5_3", 0)]) as work:
+    timed_bar = load_script("timed_bar")
+    passes = [timed_bar.Passes("relu1_1", 3), timed_bar.Passes("relu2_1", 2)]
+    with timed_bar.TimedBar(
+        "explain_units", fast32, [*passes, timed_bar.Passes("relu5_3", 0)]
+    ) as work:
         assert "explain_units: about " in capsys.readouterr().err
         assert set(work.seconds) == {"relu1_1", "relu2_1"}
         work.done("relu1_1", 3)
@@ -102,5 +104,5 @@ def test_the_time_is_said_before_and_all_work_is_counted(fast32, capsys):
         assert work.bar.n == pytest.approx(work.bar.total)
     said = capsys.readouterr().err
     assert "relu2_1" in said and "100%" in said and "| 00:00, 1 seconds left" in said
-    with work_of.Work("explain_units", fast32, []) as work:
+    with timed_bar.TimedBar("explain_units", fast32, []) as work:
         assert not work.bar.n

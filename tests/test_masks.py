@@ -179,7 +179,9 @@ def test_masks_of_ones_are_no_masks_bit_for_bit(fast, fast32, vgg32, rng):
     options |= {"blend_weights": [0.3, 0.5]}
     plain = style_transfer(content, [one, other], **options)
     ones = [np.ones(image.shape[:2], np.uint8) for image in (content, content, one, other)]
-    masked = style_transfer(content, [one, other], masks=ones[:2], style_masks=ones[2:], **options)
+    masked = style_transfer(
+        content, [one, other], masks=ones[:2], style_image_masks=ones[2:], **options
+    )
     assert masked.image.tobytes() == plain.image.tobytes()
     assert [step.loss for step in masked.history] == [step.loss for step in plain.history]
 
@@ -277,7 +279,7 @@ def test_where_a_style_is_it_counts_as_much_as_everywhere():
 )
 def test_masks_that_are_wrong(mask, message, rng):
     content, style = rng.uniform(0, 255, (2, *SIZE, 3))
-    for name in ("masks", "style_masks"):
+    for name in ("masks", "style_image_masks"):
         with pytest.raises(ValueError, match=rf"^{name}\[1\]: {message}"):
             gatys_terms(content, [style, style], **{name: [None, mask]})
     with pytest.raises(ValueError, match=r"^masks: got 1, wanted one for each style, 2"):
@@ -311,7 +313,7 @@ def test_a_checkpoint_of_another_mask_is_refused(tmp_path, rng):
     with pytest.raises(ValueError, match="another transfer: style mask is"):
         run(masks=[np.roll(half, 1, axis=0)], resume=tmp_path / "c.npz")
     with pytest.raises(ValueError, match="another transfer: style image_mask is"):
-        run(masks=[half], style_masks=[half], resume=tmp_path / "c.npz")
+        run(masks=[half], style_image_masks=[half], resume=tmp_path / "c.npz")
 
 
 # ---------------------------------------------------------------- files

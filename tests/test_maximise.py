@@ -14,6 +14,7 @@ from conftest import IMAGES, ROOT, amount, files
 
 from scratchnet import load_image, save_image
 from scratchnet.checks.numerical import direction_check
+from scratchnet.files.weights import load_weights
 from scratchnet.style.losses import total_variation
 from scratchnet.style.optimizers import PixelDescent, in_pixels
 from scratchnet.units.goals import channel_goal, likeness, unit_goal
@@ -298,12 +299,13 @@ def test_each_flag_makes_another_sheet(run, tmp_path):
     assert len(sheets) == 8
 
 
-def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_path):
+def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_path, monkeypatch):
     from maximise_sheets import Starts
 
+    monkeypatch.setattr("scratchnet.files.weights.load_weights", load_weights)  # as they are stored
     (tmp_path / "patches.h5").write_bytes(serial)
     top = TopPatches.load(tmp_path / "patches.h5")
-    starts = Starts(tmp_path / "patches.h5", folder, None)
+    starts = Starts(tmp_path / "patches.h5", folder, top.network)
     layer = max(top.fields, key=lambda layer: top.fields[layer].size)
     fires = [c for c in range(len(top.of(layer).value)) if top.patches(layer, c)][:2]
     for channel in fires:
@@ -326,9 +328,7 @@ def test_it_starts_from_each_channels_strongest_patch(run, folder, serial, tmp_p
     code, _, error = run("maximise", *FLAGS, *units, "--images", tmp_path)
     assert code == 2 and error.count("\n") == 1, error
     with pytest.raises(ValueError, match="its patches are of other weights"):
-        top.network = "0" * 64
-        top.save(tmp_path / "patches.h5")
-        Starts(tmp_path / "patches.h5", folder, None)
+        Starts(tmp_path / "patches.h5", folder, "0" * 64)
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_the_size_that_is_named_runs(tmp_path):
 @linux
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("megabytes", [600, 1000, 2000])
+@pytest.mark.parametrize("megabytes", [600, 1000, 2000][: amount("LIMITS", 3)])
 def test_the_size_that_is_named_runs_to_the_end(megabytes, threads, tmp_path):
     flags = ["--threads", threads, "--iterations", 12, "--init", "content"]
     flags += ["--checkpoint", tmp_path / "c.npz", "--save-every", 1]

@@ -34,7 +34,7 @@ from scratchnet.units.maximise import BORDER, maximise, suited
 from scratchnet.units.occlusion import occlusion_map
 from scratchnet.units.receptive_field import receptive_field
 from scratchnet.units.scan.settings import scanned_picture
-from scratchnet.units.scan.worker import load_network
+from scratchnet.units.scan.worker import same_network
 from scratchnet.units.strongest import crop
 
 FORMAT = 1  # of the files: part of the key
@@ -123,9 +123,7 @@ def draw(task: Task) -> tuple[str, int]:
     FileNotFoundError, ValueError
         If a picture is gone or another one, or the worker has other weights.
     """
-    network, sha256 = load_network(task.weights, 1)
-    if sha256 != task.network:
-        raise ValueError(f"{task.weights}: a worker has other weights there than the atlas")
+    network = same_network(task.weights, task.network)
     task.record_file().parent.mkdir(parents=True, exist_ok=True)
     sheets = [_save(task, name, *given) for name, given in KINDS[task.kind](network, task).items()]
     record = {"key": task.key(), "sheets": [sheet._asdict() for sheet in sheets]}

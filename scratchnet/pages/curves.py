@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.pages.figures import COLOURS, INK, WHITE, row
 from scratchnet.style.checkpoint import Record
+from scratchnet.style.course import Step
 
 LEAST = 192  # px: height of the curves, if the picture's is less
 TEXT, GAP = 12, 8  # px
@@ -18,7 +19,7 @@ PALE, GRID = (222, 222, 222), (240, 240, 240)
 TOP = "J"
 
 
-def sums_by_term(record: Record) -> dict[str, float]:
+def sums_by_term(record: Record | Step) -> dict[str, float]:
     """Return J and its terms, each summed over its layers.
 
     Examples

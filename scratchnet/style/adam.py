@@ -12,8 +12,9 @@ square. With t = 1, 2, …, N the iteration ::
 m and v begin at 0, and so are too small at first: after one iteration m is (1 − β₁) g. The third
 and fourth line take that back, for the weights of all g so far sum up to 1 − β₁^t.
 
-m̂/√v̂ lies between −1 and 1, nearly, however large J is: η is the longest step of a pixel, in pixel
-values. Where gradients agree a step is η; where they change sign it is small. That is a scale for
+m̂/√v̂ seldom leaves −1…1, however large J is (at most (1 − β₁)/√(1 − β₂), here 3.2, where a gradient
+comes after many zeros): η is about the longest step of a pixel, in pixel values. Where gradients
+agree a step is η; where they change sign it is small. That is a scale for
 each pixel, not, as in `optimizers.smooth`, one for each frequency.
 
 Departures from the paper: η falls linearly, as in `optimizers.PixelDescent`, and G is clipped.

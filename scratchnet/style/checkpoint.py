@@ -37,6 +37,7 @@ import numpy as np
 from scratchnet.files.names import printable
 from scratchnet.files.saving import replacing
 from scratchnet.network.network import Network
+from scratchnet.network.preprocessing import MEAN_BGR
 from scratchnet.style.layers import Size
 from scratchnet.style.optimizers import Optimizer, State
 from scratchnet.style.terms import Term
@@ -80,6 +81,9 @@ def settings_of(
         [type(layer).__name__, layer.name, *(vars(layer).get(part) for part in parts)]
         for layer in network.layers
     ]
+    # as in `files.weights.digest`, a mean colour counts where it is another than VGG's own
+    means = [getattr(layer, "mean", MEAN_BGR) for layer in network.layers]
+    layers += [mean for mean in means if mean != MEAN_BGR]
     settings = {"network": f"{type(network).__name__} {network.dtype} {_hash(layers)}"}
     for thing, name in [*((term, term.name) for term in terms), (optimizer, "optimizer")]:
         settings[name] = type(thing).__name__
@@ -273,14 +277,7 @@ def check_place(
 ) -> None:
     """Raise ValueError unless a checkpoint with the right settings can be gone on from.
 
-    Parameters
-    ----------
-    path : path
-    saved : Checkpoint
-    levels : sequence of (size, steps)
-    optimizer : Optimizer
-    dtype : dtype
-        Of G.
+    ``levels`` are (size, steps), and ``dtype`` is that of G.
     """
     try:
         size, steps = levels[saved.level] if saved.level >= 0 else ((), 0)

@@ -141,7 +141,7 @@ class Course:
 
     def _judge(self, loss: float) -> bool:
         """Compare J with its course at this level, and return whether it is the lowest."""
-        self._start = min(self._start, loss) if self._start == inf else self._start
+        self._start = loss if self._start == inf else self._start
         self._high = self._high + 1 if loss > RUNAWAY * self._start else 0
         lowest = loss < self._lowest
         self._lowest = min(self._lowest, loss)

@@ -1,7 +1,7 @@
 """L-BFGS: a descent that learns the curvature of J as it goes (Nocedal 1980).
 
-(H, m, q, r, s, y, γ, ρ, τ, φ, α_i and β_i are this method's own letters: H is a matrix here, not a
-picture's height, and α and β are no weights.)
+(H, K, P, m, q, r, s, y, γ, ρ, τ, φ, α_i and β_i are this method's own letters: H is a matrix here,
+not a picture's height, and α and β are no weights.)
 
 Newton's method would step to where the gradient vanishes, if J were a parabola ::
 
@@ -57,6 +57,11 @@ As H⁰ y should be s, yᵀ H⁰ y = γ yᵀ waves⁻¹(K waves(y)) should be y�
 pair. And `waves` is a rotation, aᵀ waves⁻¹(b) = waves(a)ᵀ b. So ::
 
     γ = sᵀy / Σ K waves(y)²
+
+A pixel that is 0 or 255 already, and that J would push further, takes no part. Let P set such
+pixels to 0 ::
+
+    G ← clip(G − P H P g, 0, 255)        with H g shortened to a root mean square of `longest`
 
 Each evaluation of J is a step. J's slope along it is φ_0 = g_oldᵀ s at its start and φ_1 = gᵀ s at
 its end. Where it overshot, so that J rises at the end nearly as steeply as it fell at the start, it
@@ -232,11 +237,9 @@ class LBFGS:
             if _dot(s, y) > 0:
                 squares = [band_squares(waves(x)) for x in (s, y)]
                 pairs = [*pairs, [s, y, *squares]][-self.pairs :]
-        # A pixel at 0 or 255 that J would push further takes no part: the step is −P H P g, where
-        # P sets such pixels to 0.
         held = ((image <= 0) & (gradient > 0)) | ((image >= 255) & (gradient < 0))
         direction = self._direction(np.where(held, 0, gradient), pairs)
-        # G ← clip(G − H g, 0, 255)
+        # G ← clip(G − P H P g, 0, 255)
         moved = np.clip(image - np.where(held, 0, direction), 0, 255)
         known = {"count": len(pairs), "shortened": False, "scale": scale}
         for n, pair in enumerate(pairs):

@@ -52,7 +52,8 @@ def content_loss(a_G: np.ndarray, a_C: np.ndarray) -> tuple[float, np.ndarray]:
 def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
     """How differently channels fire together in two pictures (Gatys et al. 2015, eq. 4).
 
-    Both arguments are means over positions: Gram matrices divided by M ::
+    Both arguments are means over positions: Gram matrices divided by M. Written small, gram_kk′ is
+    Gram_kk′/M ::
 
         J = 1/(4C²) Σ_kk′ D_kk′²,    D_kk′ = gram_kk′ − target_kk′
 

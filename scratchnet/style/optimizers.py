@@ -9,7 +9,7 @@ that does not explode is far too small for most of the picture. Five ideas aroun
 line of `PixelDescent`, make a descent that does without tuning. With g the gradient, v a velocity
 and t = 0, 1, …, N − 1 the iteration ::
 
-    g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is steep along fine detail, flat along
+    g ← DCT⁻¹(DCT(∂J/∂G) / √f)       1. smoothing: J is curved along fine detail, flat along
                                         broad shapes; dividing by √frequency evens them out
     ĝ = g / √(mean g²)               2. a step measured in pixels: ĝ has root mean square 1
     η_t = η (1 − t/N)                3. decay: large steps find the valley, small ones its floor
@@ -114,10 +114,10 @@ def frequencies(H: int, W: int) -> np.ndarray:
 def smooth(gradient: np.ndarray, exponent: float) -> np.ndarray:
     """Divide each spatial frequency f of a gradient by f^exponent.
 
-    J is steep along fine detail and flat along broad shapes: a step that is right for the one is
-    too large or too small for the other. The discrete cosine transform (DCT) writes the gradient
-    as a sum of cosine waves, from broad to fine; dividing each by a power of its frequency lets
-    both move at their own pace. (Such a change of scales, known as preconditioning, still goes
+    J is strongly curved along fine detail and hardly along broad shapes: a step that is right for
+    the one is too large or too small for the other. The discrete cosine transform (DCT) writes the
+    gradient as a sum of cosine waves, from broad to fine; dividing each by a power of its frequency
+    lets both move at their own pace. (Such a change of scales, preconditioning, still goes
     downhill, because every wave keeps its sign.) An exponent of 0 changes nothing.
 
     Which power? On the way from a photograph to its lowest J in the manner of *The Starry Night*,

@@ -250,7 +250,7 @@ def gatys_terms(
     tv_weight: float = TotalVariation.weight,
     style_distance: str = "gram",
     masks: Sequence[np.ndarray | None] | None = None,
-    style_masks: Sequence[np.ndarray | None] | None = None,
+    style_image_masks: Sequence[np.ndarray | None] | None = None,
 ) -> list[Term]:
     """Return the terms above, as `style_transfer` uses them: one `Style` for each style image.
 
@@ -268,7 +268,7 @@ def gatys_terms(
         At least 0.
     style_distance : ``"gram"`` or ``"wasserstein"``
         By what styles are compared: `Style`, or `WassersteinStyle`.
-    masks, style_masks : sequence of ndarray (H, W) or None, optional
+    masks, style_image_masks : sequence of ndarray (H, W) or None, optional
         For each style, where in the content image it goes, and where in the style image it is
         taken from: 1 there, 0 elsewhere; None: everywhere. As large as their pictures.
 
@@ -284,7 +284,7 @@ def gatys_terms(
         raise ValueError("content_weight, style_weight and tv_weight are 0, and so is J")
     styles = [style] if isinstance(style, np.ndarray) else list(style)
     masks = check_masks("masks", masks, [content] * len(styles))
-    style_masks = check_masks("style_masks", style_masks, styles)
+    style_image_masks = check_masks("style_image_masks", style_image_masks, styles)
     shares = blend_shares(len(styles), blend_weights, masks)
     names = ["style"] if len(styles) == 1 else [f"style {n}" for n in range(1, len(styles) + 1)]
     return [
@@ -292,7 +292,7 @@ def gatys_terms(
         *(
             STYLES[style_distance](image, style_layers, style_weight * share, name, *own)
             for image, share, name, *own in zip(
-                styles, shares, names, masks, style_masks, strict=True
+                styles, shares, names, masks, style_image_masks, strict=True
             )
         ),
         TotalVariation(tv_weight),

@@ -70,7 +70,7 @@ def style_transfer(
     style_layers: Mapping[str, float] = STYLE_LAYERS,
     style_distance: str = "gram",
     masks: Sequence[np.ndarray | None] | None = None,
-    style_masks: Sequence[np.ndarray | None] | None = None,
+    style_image_masks: Sequence[np.ndarray | None] | None = None,
     optimizer: Optimizer | None = None,
     coarse_to_fine: bool | None = None,
     seed: int = 0,
@@ -100,7 +100,7 @@ def style_transfer(
         Steps at full size; half as many at each smaller one.
     content_weight, style_weight, tv_weight, content_layers, style_layers
         As `terms.gatys_terms` has them.
-    style_distance, masks, style_masks
+    style_distance, masks, style_image_masks
         As `terms.gatys_terms` has them.
     optimizer : optional
         Without one, `LBFGS()`.
@@ -143,9 +143,9 @@ def style_transfer(
     content = _checked("content", content, network, own)
     if terms is None:
         terms = gatys_terms(
-            content, _styles(style, network, style_layers), masks=masks, style_masks=style_masks,
-            style_distance=style_distance, blend_weights=blend_weights, tv_weight=tv_weight,
-            content_layers=content_layers, style_layers=style_layers,
+            content, _styles(style, network, style_layers), blend_weights=blend_weights,
+            masks=masks, style_image_masks=style_image_masks, style_distance=style_distance,
+            content_layers=content_layers, style_layers=style_layers, tv_weight=tv_weight,
             content_weight=content_weight, style_weight=style_weight,
         )  # fmt: skip
     optimizer = LBFGS() if optimizer is None else optimizer
@@ -178,10 +178,11 @@ def _descend(
     saver: Saver,
 ) -> None:
     """Go down J through all sizes that are left, from a position at the first of them."""
-    for level in range(course.level, len(course.levels)):
+    first = course.level  # which `see` moves on
+    for level in range(first, len(course.levels)):
         size, n = course.levels[level]
         objective = StyleTransferObjective(network, terms, size, size[0] / content.shape[0])
-        if level > course.level:
+        if level > first:
             G = enlarged(course.best, resize_image(content, size))
             position = Position(0, G, optimizer.start(G, n))
         for place, evaluation in descend_from(position, objective, optimizer, n):

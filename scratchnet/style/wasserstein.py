@@ -16,7 +16,8 @@ those of the style image, and Q^½ the matrix whose square is a positive Q ::
 
 For one channel, of deviations σ and σ_S, the last three are σ² + σ_S² − 2 σ σ_S = (σ − σ_S)²: the
 Gram matrix compares squares of activations, this compares activations. J is W² divided by its value
-for a map of zeros if ε were 0, so that layers and styles, however strong, are of one measure::
+for a map of zeros if ε were 0, so that layers and styles, however strong, are of one measure. That
+is s = Σ_k Gram_kk(S)/M_S, the mean squared length of the vectors of S, and here ::
 
     s = Σ_k (μ_S,k² + Cov_S,kk − ε)
     J = W² / s

@@ -48,14 +48,14 @@ DIMMED = 1 / 3  # of a photograph is seen without any light, where `lit_cells` c
 REACH = 4  # deviations: so far the weights go
 
 
-def smooth(s: np.ndarray, sigma: float) -> np.ndarray:
+def blur(s: np.ndarray, sigma: float) -> np.ndarray:
     """Return an array (H, W, …) smoothed along rows and columns; outside it is 0.
 
     Examples
     --------
     Rows make 0.106, 0.787, 0.106 of the 1 (e⁻² to e⁰), and columns the same of each:
 
-    >>> smooth(np.array([[0, 0, 0], [0, 1.0, 0], [0, 0, 0]]), 0.5).round(2).tolist()
+    >>> blur(np.array([[0, 0, 0], [0, 1.0, 0], [0, 0, 0]]), 0.5).round(2).tolist()
     [[0.01, 0.08, 0.01], [0.08, 0.62, 0.08], [0.01, 0.08, 0.01]]
     """
     n = np.arange(-int(REACH * sigma + 0.5), int(REACH * sigma + 0.5) + 1)
@@ -110,7 +110,7 @@ def signal_view(signal: np.ndarray) -> np.ndarray:
     picture : ndarray, (r, r, 3)
         RGB in 0–255.
     """
-    return as_picture(smooth(signal, FINE * len(signal)))
+    return as_picture(blur(signal, FINE * len(signal)))
 
 
 def lit(photograph: np.ndarray, signal: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def lit(photograph: np.ndarray, signal: np.ndarray) -> np.ndarray:
     # e_ij = Σ_c s_ijc²
     e = (signal**2).sum(axis=2)
     # light_ij = √e_ij
-    light = np.sqrt(smooth(e, SOFT * len(e)))
+    light = np.sqrt(blur(e, SOFT * len(e)))
     return spotlight(photograph, light, large(light, FULL))
 
 
@@ -159,7 +159,7 @@ def lit_cells(photograph: np.ndarray, response: np.ndarray, step: int) -> np.nda
     """
     rows, columns, _ = photograph.shape
     light = response.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
-    light = smooth(light, step / 2)
+    light = blur(light, step / 2)
     return spotlight(photograph, light, large(light, FULL), DIMMED)
 
 

@@ -79,7 +79,7 @@ class Recipe:
     turn: float = 8.0
     tv: float = 4.0
     colours: tuple = COLOURS
-    apart: float = 1.0
+    apart: float = 0.5
     optimizer: PixelDescent = DESCENT
 
 

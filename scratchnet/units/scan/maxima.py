@@ -34,7 +34,7 @@ from scratchnet.units.maxima import picture_maxima
 from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.settings import ScanSettings, read_picture, working_size
 from scratchnet.units.scan.work import PICTURES_PER_TASK, completed
-from scratchnet.units.scan.worker import Task, load_network
+from scratchnet.units.scan.worker import Task, same_network
 
 MOST = 1000  # pictures
 KIND = ("maxima", "file of maxima", "delete it, and it is made again")
@@ -59,9 +59,7 @@ def maxima_of_pictures(task: Task) -> dict[int, dict[str, np.ndarray]]:
 
     Raises as `read_picture` does, and ValueError for other weights.
     """
-    network, sha256 = load_network(task.weights, task.threads)
-    if sha256 != task.network:
-        raise ValueError(f"{task.weights}: a worker has other weights there than the scan")
+    network = same_network(task.weights, task.network, task.threads)
     return {
         number: maxima_of_picture(network, read_picture(path, task.max_pixels), task.settings)
         for number, path in task.pictures

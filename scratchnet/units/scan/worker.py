@@ -60,6 +60,20 @@ def load_network(weights: str | None, threads: int) -> tuple[Network, str]:
     return network, digest(parameters, mean)
 
 
+def same_network(weights: str | None, sha256: str, threads: int = 1) -> Network:
+    """Return the network of a file of weights, if it is the one with that hash.
+
+    Raises
+    ------
+    ValueError
+        If it is another one: the worker's file is not that with which the work began.
+    """
+    network, found = load_network(weights, threads)
+    if found != sha256:
+        raise ValueError(f"{weights}: a worker has other weights there than the scan")
+    return network
+
+
 def scan_pictures(task: Task) -> Found:
     """Find the strongest positions in a few pictures: what a worker does.
 
@@ -68,9 +82,7 @@ def scan_pictures(task: Task) -> Found:
     ValueError
         If the worker's weight file is another than the one that the scan began with.
     """
-    network, sha256 = load_network(task.weights, task.threads)
-    if sha256 != task.network:
-        raise ValueError(f"{task.weights}: a worker has other weights there than the scan")
+    network = same_network(task.weights, task.network, task.threads)
     settings = task.settings
     found = Found(nothing_found(network, settings))
     fields = fields_of(network, settings)

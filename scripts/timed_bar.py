@@ -23,7 +23,7 @@ class Passes(NamedTuple):
     count: int
 
 
-class Work:
+class TimedBar:
     """The bar; ``done`` moves it on. Says first about how long all will take."""
 
     def __init__(self, name: str, network: Network, passes: list[Passes]):
@@ -35,7 +35,7 @@ class Work:
         self.bar = tqdm(total=total, bar_format=form, disable=not total)
         self.bar.set_postfix_str(f"{said(total)} left")
 
-    def __enter__(self) -> "Work":
+    def __enter__(self) -> "TimedBar":
         return self
 
     def __exit__(self, *_) -> None:
