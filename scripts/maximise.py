@@ -151,10 +151,11 @@ def caption_of(arguments: argparse.Namespace) -> str:
         start = f"From {arguments.from_patch.name} (left of each picture: where it begins)"
     goal, which = ("least", "smallest") if arguments.least else ("most", "largest")
     learned = "random weights" if arguments.random_weights else "the trained network"
+    label = "what is left out" if arguments.parts else "its channel"
     return (
         f"{start}, {arguments.steps} steps towards what excites a unit or a channel {goal}, "
-        f"{learned}, seed {arguments.seed}. Below each picture: its channel, or what is left out; "
-        f"and the {which} value of that channel in it, before the ReLU."
+        f"{learned}, seed {arguments.seed}. Below each picture: {label}, and the {which} value of "
+        "that channel in it, before the ReLU."
     )
 
 

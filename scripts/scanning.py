@@ -125,7 +125,7 @@ def patches_of(arguments: argparse.Namespace, default: str = "top_patches") -> P
     return arguments.patches or Path("outputs", f"{default}.h5")
 
 
-def settings_of(arguments: argparse.Namespace) -> ScanSettings:
+def scan_settings(arguments: argparse.Namespace) -> ScanSettings:
     """Return the settings given; the others are those of a file that is there, or the defaults."""
     saved = saved_scan(arguments.patches)
     settings = load_settings(saved) if saved else DEFAULT
@@ -279,7 +279,7 @@ def run_scan(arguments: argparse.Namespace, interrupts: Interrupts) -> TopPatche
     """Scan as the flags say, or go on with such a scan, or just read it if it is complete."""
     check_patches(arguments)
     found = pictures_in(arguments.images, arguments.strict)
-    settings = settings_of(arguments)
+    settings = scan_settings(arguments)
     check_folder(arguments, found)
     weights = None if arguments.weights is None else str(arguments.weights.absolute())
     check_units(getattr(arguments, "units", {}), settings, weights)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from command_line import Parser, positive, whole
-from transfer_masks import check_masks
+from transfer_masks import check_mask_files
 
 from scratchnet import LBFGS, Adam, PixelDescent, style_transfer
 from scratchnet.files.images import MAX_PIXELS
@@ -78,7 +78,7 @@ def parse_arguments(
     except ValueError as error:
         parser.error(str(error).replace("blend_weights", "--style-blend-weights"))
     try:
-        check_masks(arguments)
+        check_mask_files(arguments)
     except ValueError as error:
         parser.error(str(error))
     for flag in ("checkpoint", "resume", "report", "animate"):

@@ -28,7 +28,7 @@ class Masks(NamedTuple):
     alpha: Picture | np.ndarray | None
 
 
-def check_masks(arguments: argparse.Namespace) -> None:
+def check_mask_files(arguments: argparse.Namespace) -> None:
     """Raise ValueError for masks that can't be meant."""
     for flag, paths in mask_files(arguments).items():
         if paths and len(paths) != len(arguments.style):
@@ -67,16 +67,16 @@ def masks_at_size(masks: Masks, sizes: list[Size], arguments: argparse.Namespace
     styles = images = None
     if masks.styles:
         pairs = zip(arguments.style_mask, masks.styles, strict=True)
-        styles = [at_size("--style-mask", path, mask, size, alpha) for path, mask in pairs]
+        styles = [mask_at_size("--style-mask", path, mask, size, alpha) for path, mask in pairs]
     elif alpha is not None:
         styles = [alpha] * len(of_styles)
     if masks.images:
         triples = zip(arguments.style_image_mask, masks.images, of_styles, strict=True)
-        images = [at_size("--style-image-mask", *each) for each in triples]
+        images = [mask_at_size("--style-image-mask", *each) for each in triples]
     return Masks(styles, images, alpha)
 
 
-def at_size(
+def mask_at_size(
     flag: str, path: Path, mask: Picture, size: Size, alpha: np.ndarray | None = None
 ) -> np.ndarray:
     """Return a mask as an array, 0 where the picture is transparent."""

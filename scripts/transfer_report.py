@@ -13,7 +13,7 @@ from transfer_finish import Finish
 from transfer_inputs import Pictures, levels_at
 from transfer_progress import say
 from transfer_saving import read_files, save_these
-from transfer_settings import command_of, hashes_of, settings_of
+from transfer_settings import command_of, hashes_of, shown_settings
 from transfer_timeline import Timeline
 
 from scratchnet import StyleTransferObjective, gatys_terms
@@ -108,7 +108,7 @@ class Recorder:
         self.timeline = Timeline(levels, self.finish, gradients="--report" in places)
         # Now, for the files may be others at the end.
         self.hashes = hashes_of(read_files(arguments)) if "--report" in places else []
-        self.settings = settings_of(arguments, run.network, run.optimizer, levels)
+        self.settings = shown_settings(arguments, run.network, run.optimizer, levels)
 
     def save(self, result: TransferResult) -> bool:
         """Save what was asked for, and say where; return whether all is where it was wanted."""

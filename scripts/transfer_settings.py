@@ -47,7 +47,7 @@ def command_of(arguments: argparse.Namespace) -> str:
     return shlex.join(["python", sys.argv[0], *content, *typed])
 
 
-def settings_of(
+def shown_settings(
     arguments: argparse.Namespace,
     network: Network,
     optimizer: Optimizer,
