@@ -192,6 +192,8 @@ def test_another_picture_for_the_same_channel_has_another_texture(tiny_network):
     free, apart = (made(tiny_network, **options, others=o) for o in ((), [first]))
     alike = [likeness(texture(tiny_network, x, "conv2_2"), [first])[0] for x in (apart, free)]
     assert alike[0] < alike[1]
+    # and it is still one of that channel
+    assert value(tiny_network, apart, "conv2_2", 0) > value(tiny_network, free, "conv2_2", 0) / 2
     assert layer_below(tiny_network, "conv2_2") == "relu2_1"
 
 
