@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 from scanning import DEFAULT, Pictures, tqdm
-from timed_bar import said
+from timed_bar import said, seconds_left
 
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit
 from scratchnet.pages.atlas_units import Source, Task, draw, pass_work, sheets_of, work_of
@@ -88,11 +88,13 @@ def draw_all(tasks: Iterable[Task], executor: Executor, workers: int, interrupts
         f"{said(total / workers)}",
         file=sys.stderr,
     )
-    shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
     with tqdm(total=total, desc=kind, bar_format=shape) as bar:
         for n, unit in enumerate(completed(executor, draw, missing, 2 * workers), 1):
             interrupts.begin()
-            bar.set_postfix_str(f"{n}/{len(missing)} units", refresh=False)
+            done = bar.n + seconds[unit]
+            left = seconds_left(total, done, workers * bar.format_dict["elapsed"]) / workers
+            bar.set_postfix_str(f"{n}/{len(missing)} units, {said(left)} left", refresh=False)
             bar.update(seconds[unit])
 
 

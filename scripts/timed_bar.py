@@ -13,7 +13,7 @@ from scanning import tqdm
 
 from scratchnet import Network, receptive_field
 
-TRUST = 10  # seconds: so long the prediction counts for as much as what has been seen
+TRUST = 0.05  # of the time predicted: so long it counts for as much as what has been seen
 
 
 class Passes(NamedTuple):
@@ -44,9 +44,9 @@ class TimedBar:
     def done(self, layer: str, count: int = 1) -> None:
         """Say that so many passes are done."""
         bar, done = self.bar, self.bar.n + self.seconds[layer] * count
-        slower = (bar.format_dict["elapsed"] + TRUST) / (done + TRUST)
+        left = seconds_left(bar.total, done, bar.format_dict["elapsed"])
         bar.set_description_str(layer, refresh=False)
-        bar.set_postfix_str(f"{said((bar.total - done) * slower)} left", refresh=False)
+        bar.set_postfix_str(f"{said(left)} left", refresh=False)
         bar.update(done - bar.n)
 
 
@@ -59,6 +59,16 @@ def seconds_of_a_pass(network: Network, layer: str) -> float:
         network.forward(picture, [layer])
         seconds.append(time.perf_counter() - begin)
     return min(seconds)
+
+
+def seconds_left(total: float, done: float, elapsed: float) -> float:
+    """Return how long the rest takes, if ``done`` of a predicted ``total`` took ``elapsed``.
+
+    >>> seconds_left(100, 0, 0), seconds_left(100, 50, 50), round(seconds_left(100, 20, 40))
+    (100.0, 50.0, 144)
+    """
+    trust = TRUST * total
+    return (total - done) * (elapsed + trust) / (done + trust)
 
 
 def said(seconds: float) -> str:
