@@ -104,5 +104,8 @@ def test_the_time_is_said_before_and_all_work_is_counted(fast32, capsys):
         assert work.bar.n == pytest.approx(work.bar.total)
     said = capsys.readouterr().err
     assert "relu2_1" in said and "100%" in said and "| 00:00, 1 seconds left" in said
+    # the prediction counts at first, and what has been seen more and more
+    assert timed_bar.seconds_left(100, 0, 0) == 100 and timed_bar.seconds_left(100, 50, 50) == 50
+    assert timed_bar.seconds_left(100, 1, 10) == 99 * 15 / 6  # 10 times as slow, 2.5 times as long
     with timed_bar.TimedBar("explain_units", fast32, []) as work:
         assert not work.bar.n
