@@ -54,7 +54,7 @@ FAST_GRAM, STAGE = "fast/gram.py", "fast/stage.py"
 UNITS, FIELDS, CORRELATION = (
     "units/strongest.py", "units/receptive_field.py", "units/correlation.py",
 )  # fmt: skip
-DECONVNET, OCCLUSION = "units/deconvnet.py", "units/occlusion.py"
+PART, OCCLUSION = "units/unit_part.py", "units/occlusion.py"
 
 # Mistakes of the exercises that no gradient check can see, and the test files that do.
 SEEN_BY = {
@@ -149,11 +149,17 @@ BUGS = [
     Bug("crop-corner-swapped", "at a border, the cut-out piece is put into the wrong corner",
         UNITS, "start = rows.start - top, cols.start - left",
         "start = cols.start - left, rows.start - top", "test_units.py", by_gradients=False),
-    Bug("deconvnet-crop-unaligned", "a crop begins where the field does, and pools cut other pairs",
-        DECONVNET, "max(0, top // jump * jump), max(0, left // jump * jump)",
-        "max(0, top), max(0, left)", "test_deconvnet.py", by_gradients=False),
+    Bug("part-unaligned", "a crop begins in the midst of a stride, and windows lie elsewhere",
+        PART, "max(wanted.start * s - q, 0) // s * s", "max(wanted.start * s - q, 0)",
+        "test_unit_part.py", by_gradients=False),
+    Bug("part-too-small", "a crop ends a row and a column too early",
+        PART, "min((wanted.stop - 1) * s - q + n, H)", "min((wanted.stop - 1) * s - q + n - 1, H)",
+        "test_unit_part.py", by_gradients=False),
+    Bug("crop-back-to-the-corner", "what comes back from a crop is put where the map begins",
+        PART, "dx[self.rows, self.columns] = dy", "dx[: dy.shape[0], : dy.shape[1]] = dy",
+        "test_unit_part.py"),
     Bug("occlusion-not-taken-back", "a covered square stays covered",
-        OCCLUSION, "covered = part.copy()", "covered = part", "test_occlusion.py",
+        OCCLUSION, "covered = image.copy()", "covered = image", "test_occlusion.py",
         by_gradients=False),
     Bug("strength-unnormalised", "a pair is strong if its channels are",
         CORRELATION, "np.divide(gram, lengths, out", "np.divide(gram, lengths.max(), out",

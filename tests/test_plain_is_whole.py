@@ -1,4 +1,4 @@
-"""What is read in chapters 1 and 2 is what a plain network runs: all of it, and nothing else."""
+"""What is read in chapters 1 to 3 is what a plain network runs: all of it, and nothing else."""
 
 import ast
 import sys
@@ -8,6 +8,7 @@ from conftest import ROOT
 
 from scratchnet import VGG, style_transfer
 from scratchnet.checks import check_operations
+from scratchnet.units import explain
 
 PACKAGE = ROOT / "scratchnet"
 
@@ -61,6 +62,7 @@ def executed(pictures):
     with Executed() as executed:
         network = VGG.load(dtype="float64", fast=False)
         style_transfer(content, style, network=network, iterations=1)
+        explain(network, content, "relu2_1", (8, 8), 0)
         assert all(report.passed for report in check_operations())
         print(network)
     return executed

@@ -50,6 +50,7 @@ from scratchnet.style.terms import (
 from scratchnet.training import cross_entropy
 from scratchnet.units.goals import channel_goal, likeness, unit_goal
 from scratchnet.units.sampling import Sampling
+from scratchnet.units.unit_part import Crop
 
 SMOOTH, KINKED, COMPLEX, ADJOINT = 1e-7, 1e-6, 1e-12, 1e-13
 
@@ -65,6 +66,7 @@ def check_operations(seed: int = 0) -> Iterator[GradientReport]:
         (random_convolution(rng, (2, 3, 3, 2), stride=2, padding=2), (6, 5, 3)),
         (random_convolution(rng, (1, 1, 3, 2), padding=0), (3, 4, 3)),
         (Sampling((5, 6), 4, (0.7, -0.4), 1.1, 8.0), (5, 6, 3)),
+        (Crop(slice(1, 4), slice(2, 4), (5, 6)), (5, 6, 2)),
     ]:
         yield from check_linear(layer, shape, rng)
     yield from check_im2col(rng)
@@ -174,14 +176,13 @@ def check_losses(rng: np.random.Generator) -> Iterator[GradientReport]:
         ("channel_goal", lambda x: channel_goal(x, 2)[0], a, channel_goal(a, 2)[1]),
         ("channel_goal, least", lambda x: channel_goal(x, 2, -1)[0], a, channel_goal(a, 2, -1)[1]),
     ]:  # fmt: skip
-        function = _smooth(loss)
         names = [(gram, "gram"), (image, "image"), (scores, "scores"), (a, "a")]
         argument = next(name for array, name in names if x is array)
         yield gradient_check(
-            function, x, gradient, operation=operation, argument=argument, bound=SMOOTH
+            _smooth(loss), x, gradient, operation=operation, argument=argument, bound=SMOOTH
         )
         yield gradient_check(
-            function, x, gradient, operation=f"{operation}, complex step", argument=argument,
+            _smooth(loss), x, gradient, operation=f"{operation}, complex step", argument=argument,
             bound=COMPLEX, derivative=complex_step,
         )  # fmt: skip
 
@@ -294,7 +295,5 @@ def _smooth(loss):
 
 def _adjoint_report(operation: str, Ax, y, x, Aty) -> GradientReport:
     left, right = float(np.sum(Ax * y)), float(np.sum(x * Aty))
-    error = adjoint_error(Ax, y, x, Aty)
-    return GradientReport(
-        f"{operation}, adjoint", "x", error, ADJOINT, "⟨Ax, y⟩ and ⟨x, Aᵀy⟩", left, right
-    )
+    error, sides = adjoint_error(Ax, y, x, Aty), "⟨Ax, y⟩ and ⟨x, Aᵀy⟩"
+    return GradientReport(f"{operation}, adjoint", "x", error, ADJOINT, sides, left, right)

@@ -15,7 +15,7 @@ from scratchnet.fast.gram import FastGram
 from scratchnet.fast.pooling import FastAveragePool, FastMaxPool
 from scratchnet.fast.relu import FastReLU
 from scratchnet.fast.stage import Stage
-from scratchnet.fast.workspace import Workspace
+from scratchnet.fast.workspace import Workspace, available_cores, fill_buffers
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.layer import Layer
 from scratchnet.network.network import Network
@@ -48,6 +48,7 @@ class FastNetwork(Network):
         if not isinstance(network, Network):
             raise TypeError(f"got {network!r} for a network, wanted a Network such as VGG.load()")
         self.workspace = Workspace(threads)
+        fill_buffers(min(self.workspace.threads, available_cores()))
         layers = [fast_layer(layer, self.workspace) for layer in network.layers]
         super().__init__(layers, dtype=network.dtype)
         self.gram = FastGram(workspace=self.workspace)

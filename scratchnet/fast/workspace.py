@@ -6,16 +6,28 @@ strip is computed in the same way by whichever thread, so results do not depend 
 For that, BLAS must keep to one thread of its own (`scratchnet.blas` sees to that).
 
 Every network has a workspace of its own.
+
+**The first product.** OpenBLAS copies the factors of a product to a buffer before it multiplies,
+one buffer for each thread that multiplies at that moment, and its kernels fetch ahead of what they
+need. Where nothing was ever copied to, the system has put no memory behind the addresses yet, and
+each fetch from there is a search that finds nothing. On a processor without AVX-512, products with
+256 channels ran at 10 GFLOP/s instead of 34, for as long as there had been no larger one. So there
+is one at first, as large as VGG's largest, in each thread (`fill_buffers`).
 """
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from numbers import Integral
 
+import numpy as np
+
+from scratchnet.blas import one_blas_thread
 from scratchnet.fast.memory import Arena, Scratch
 
 STRIP_ENTRIES = 2**17  # of a map: half a MB in float32
+FIRST_PRODUCT = 512  # rows and columns of its factors: VGG's largest number of channels
 MOST_THREADS = 256  # each takes memory of its own, and no machine has been seen to gain from more
 
 
@@ -116,6 +128,15 @@ class Workspace:
     def __reduce__(self):
         """Copy and pickle as a new workspace: neither memory nor threads are shared."""
         return Workspace, (self.threads,)
+
+
+@cache
+@one_blas_thread
+def fill_buffers(threads: int) -> None:
+    """Let so many threads multiply at the same time, once in a process."""
+    square = np.ones((FIRST_PRODUCT, FIRST_PRODUCT), np.float32)
+    # Two each: when the last thread has started, the first is still at its own.
+    Workspace(threads).map(lambda _: square @ square, range(2 * threads))
 
 
 def cut(rows: int, height: int) -> list[slice]:

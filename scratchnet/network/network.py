@@ -15,6 +15,7 @@ gradient is what ``layer.backward`` returns.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from itertools import count
 
 import numpy as np
@@ -55,12 +56,24 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer], *, dtype: str = "float32"):
-        self.layers = tuple(layers)
         self.dtype = np.dtype(dtype)
         self.gram = Gram()
+        self._take(layers)
+
+    def _take(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
         self._index = {layer.name: n for n, layer in enumerate(self.layers)}
         if len(self._index) != len(self.layers):
             raise ValueError("two layers have the same name")
+
+    def with_layers(self, layers: Sequence[Layer]) -> "Network":
+        """Return a network of some of these layers, and others, that computes as this one does.
+
+        Its precision, its Gram layer and, if it is fast, its threads and memory are this one's.
+        """
+        other = copy(self)
+        other._take(layers)
+        return other
 
     @one_blas_thread
     def forward(

@@ -30,18 +30,22 @@ from scratchnet.network.network import Network
 from scratchnet.pages.sheets import EXACT, PIXELS, QUALITY, Sheet, encoded, join
 from scratchnet.units.deconvnet import explain_patch
 from scratchnet.units.display import lit, lit_cells, signal_view
+from scratchnet.units.goals import unit_goal
 from scratchnet.units.maximise import BORDER, maximise, suited
 from scratchnet.units.occlusion import occlusion_map
 from scratchnet.units.receptive_field import receptive_field
 from scratchnet.units.scan.settings import scanned_picture
 from scratchnet.units.scan.worker import same_network
 from scratchnet.units.strongest import crop
+from scratchnet.units.unit_part import middle_part
 
 FORMAT = 1  # of the files: part of the key
 FEW, LARGE = 3, 160  # patches of units that see much are explained, and at how many pixels
 ACROSS = 8  # cells of an occlusion map along a side: coarse, in a quarter of the time
 RULE = "guided"
-PICTURE, STEP = 5e7, 4e4  # multiplications in the time that a picture takes to read; a px of a step
+# Multiplications in the time that it takes to read a picture, to convolve however small a map, and
+# for a pixel of a step of `maximise`, beside the passes.
+PICTURE, LAYER, STEP = 1e8, 2e7, 4e4
 
 
 class Source(NamedTuple):
@@ -198,16 +202,19 @@ KINDS = {"seen": _seen, "covered": _covered, "made": _made}
 
 def work_of(network: Network, task: Task) -> float:
     """Return about how many multiplications a task takes, to predict its time."""
-    field = receptive_field(network, task.layer)
-    crop_side = field.size + field.jump
+    size = receptive_field(network, task.layer).size
+    part = middle_part(network, task.layer, 2 * size)
+    one_pass = pass_work(part, task.layer, 2 * size)
+    one_pass += LAYER * sum(layer.name.startswith("conv") for layer in part.layers)
     if task.kind == "seen":
-        few = FEW if field.size > EXACT else len(task.sources)
-        passes = few * 3  # the way back is two
-        return passes * pass_work(network, task.layer, crop_side) + PICTURE * len(task.sources)
+        few = FEW if size > EXACT else len(task.sources)
+        return 3 * few * one_pass + PICTURE * len(task.sources)  # the way back is two passes
     if task.kind == "covered":
-        return (ACROSS**2 + 1) * pass_work(network, task.layer, crop_side) + PICTURE
-    side, _ = suited(network, task.layer.replace("relu", "conv"))
-    return task.steps * (3 * pass_work(network, task.layer, side) + STEP * (side + 2 * BORDER) ** 2)
+        return (ACROSS**2 + 1) * one_pass + PICTURE
+    side, goal = suited(network, task.layer.replace("relu", "conv"))
+    looked_at = middle_part(network, task.layer, side) if goal is unit_goal else network
+    step = 3 * pass_work(looked_at, task.layer, side) + STEP * (side + 2 * BORDER) ** 2
+    return task.steps * step
 
 
 def pass_work(network: Network, layer: str, side: int) -> float:

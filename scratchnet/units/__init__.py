@@ -12,6 +12,7 @@ such as relu4_3.) Read, in this order:
 
       r ← r + (n − 1)·jump        jump ← jump·s
 
+- `unit_part`: which part of each map a unit takes, and a network that computes no more;
 - `strongest`: the K largest a_ijk of a channel over many pictures, apart from each other, and
   `scan`, the same for a folder of any size, by any number of workers;
 - `choice`: which units to show: not those that look at borders, and each of something else;
@@ -35,6 +36,7 @@ from scratchnet.units.maximise import maximise
 from scratchnet.units.occlusion import occlusion_map
 from scratchnet.units.receptive_field import ReceptiveField, receptive_field
 from scratchnet.units.strongest import Strongest, strongest_positions
+from scratchnet.units.unit_part import unit_part
 
 __all__ = [
     "ReceptiveField",
@@ -49,4 +51,5 @@ __all__ = [
     "receptive_field",
     "smoothgrad",
     "strongest_positions",
+    "unit_part",
 ]

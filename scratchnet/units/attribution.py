@@ -37,6 +37,7 @@ import numpy as np
 from scratchnet.network.network import Network
 from scratchnet.units.deconvnet import check_unit, project_back
 from scratchnet.units.occlusion import mean_colour
+from scratchnet.units.unit_part import unit_part
 
 NOISE = 0.15  # of the picture's range of values: the middle of what the paper recommends, 10–20 %
 
@@ -49,11 +50,12 @@ def unit_gradient(
     Parameters and errors are those of `deconvnet.explain`.
     """
     check_unit(network, image, layer, position, channel)
-    activations, caches = network.forward(image, [layer])
-    unit = (*position, channel)
+    part, place = unit_part(network, layer, position, image.shape[:2])
+    activations, caches = part.forward(image, [layer])
+    unit = (*place, channel)
     g = np.zeros_like(activations[layer])
     g[unit] = 1
-    return float(activations[layer][unit]), project_back(network, g, layer, caches, "gradient")
+    return float(activations[layer][unit]), project_back(part, g, layer, caches, "gradient")
 
 
 def smoothgrad(
@@ -79,8 +81,7 @@ def smoothgrad(
     samples : int
         n.
     noise : float
-        Standard deviation of ε, in ranges of the picture's values (largest minus smallest). A crop
-        has a range of its own (`deconvnet.in_field`).
+        Standard deviation of ε, in ranges of the picture's values (largest minus smallest).
     seed : int
         Of the noise.
 

@@ -35,18 +35,7 @@ has nothing that the unit could have seen. Of the signal's energy at a ReLU, so 
 The paper's network had five ReLUs, VGG-16 has thirteen. For relu5_3, 53 to 81 % of the energy lies
 there from relu5_2 down to relu3_1 (`energy_where_off`). Guided backpropagation leaves it out.
 
-**A crop is enough** (`explain_patch`). A unit depends on its receptive field only, so a crop that
-holds the field gives the same signal, if every pool cuts the crop into the same windows as the
-whole picture. Let unit u see the rows u·jump − p … u·jump − p + r − 1 (`receptive_field`), and let
-H be the picture's height. The crop has the rows top … bottom − 1, and columns likewise ::
-
-    top = max(0, ⌊(u·jump − p) / jump⌋ · jump)
-    bottom = min(u·jump − p + r, H)
-
-The jump of each layer below divides the unit's, so top is a multiple of all of them: windows stay
-the same, and unit u of the whole is unit u − top / jump of the crop. An entry that the unit depends
-on sees no pixel that the unit does not see. So the crop has all that it sees, except what is
-outside the picture too, and there the whole picture's maps are padded with the same zeros.
+Only what the unit depends on is computed (`unit_part`), so the size of the picture hardly matters.
 """
 
 from collections.abc import Callable
@@ -56,9 +45,8 @@ import numpy as np
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.network import Network
 from scratchnet.network.relu import ReLU
-from scratchnet.units.receptive_field import ReceptiveField, receptive_field
-
-Box = tuple[int, int, int, int]
+from scratchnet.units.receptive_field import receptive_field
+from scratchnet.units.unit_part import unit_part
 
 
 def gradient_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
@@ -150,7 +138,6 @@ def explain(
     -------
     signal : ndarray, (H, W, 3)
         In RGB, of both signs; 0 outside the unit's field, and everywhere if its activation is 0.
-        (Of fast convolutions, rounding is left outside the field: 3e-6 of the largest value.)
 
     Raises
     ------
@@ -158,11 +145,12 @@ def explain(
         For an unknown layer or rule, a unit outside the map, or no picture.
     """
     check_unit(network, image, layer, position, channel)
-    activations, caches = network.forward(image, [layer])
-    unit = (*position, channel)
+    part, place = unit_part(network, layer, position, image.shape[:2])
+    activations, caches = part.forward(image, [layer])
+    unit = (*place, channel)
     g = np.zeros_like(activations[layer])
     g[unit] = activations[layer][unit]
-    return project_back(network, g, layer, caches, rule)
+    return project_back(part, g, layer, caches, rule)
 
 
 def explain_patch(
@@ -173,7 +161,7 @@ def explain_patch(
     channel: int,
     rule: str = "deconvnet",
 ) -> np.ndarray:
-    """Return `explain`'s signal in the unit's field, (r, r, 3), computed on little more than that.
+    """Return `explain`'s signal in the unit's field, (r, r, 3).
 
     It is 0 where the field leaves the picture. Parameters and errors are those of `explain`.
     """
@@ -188,11 +176,11 @@ def energy_where_off(
     Parameters and errors are those of `explain`; a share is 0 where no signal is left.
     """
     check_unit(network, image, layer, position, channel)
-    activations, caches = network.forward(image, [layer])
-    g, shares = np.zeros_like(activations[layer]), {}
-    g[(*position, channel)] = activations[layer][(*position, channel)]
-    depth = network.depth([layer])
-    for passed, cache in zip(network.layers[depth - 1 :: -1], caches[depth - 1 :: -1], strict=True):
+    part, place = unit_part(network, layer, position, image.shape[:2])
+    activations, caches = part.forward(image, [layer])
+    unit, g, shares = (*place, channel), np.zeros_like(activations[layer]), {}
+    g[unit] = activations[layer][unit]
+    for passed, cache in zip(reversed(part.layers), reversed(caches), strict=True):
         if isinstance(passed, ReLU):
             g = deconvnet_rule(passed, g, cache)
             on, energy = passed.backward(g, cache), np.sum(g**2)  # g · 1[x > 0], Σ g²
@@ -212,57 +200,16 @@ def in_field(
     channel: int,
     **options,
 ) -> np.ndarray:
-    """Return what `explain`, or another such function, says of a crop, in the field, (r, r, 3)."""
+    """Return what `explain`, or another such function, says in the unit's field, (r, r, 3)."""
     check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
-    (top, left, bottom, right), place = aligned_box(field, position, image.shape[:2])
-    g = method(network, image[top:bottom, left:right], layer, place, channel, **options)
-    field_top, field_left, _, _ = field.box(*position)
-    # The crop may begin before the field, and begins after it where the field leaves the picture.
-    g = g[max(field_top - top, 0) :, max(field_left - left, 0) :]
-    row, col = max(top - field_top, 0), max(left - field_left, 0)
-    patch = np.zeros((field.size, field.size, 3), g.dtype)
-    patch[row : row + g.shape[0], col : col + g.shape[1]] = g
-    return patch
-
-
-def aligned_box(
-    field: ReceptiveField, position: tuple[int, int], shape: tuple[int, int]
-) -> tuple[Box, tuple[int, int]]:
-    """Return the part of a picture that is enough for a unit, and the unit's place there.
-
-    Parameters
-    ----------
-    field : ReceptiveField
-        Of the unit's layer.
-    position : (row, column)
-        The unit's place in the whole picture's map.
-    shape : (H, W)
-        Of the picture.
-
-    Returns
-    -------
-    box : (top, left, bottom, right)
-        Half-open, within the picture.
-    place : (row, column)
-        The unit's place in the map of that part alone.
-
-    Examples
-    --------
-    The unit in row 5 sees the rows 5·4 − 10 = 10 … 33. The last multiple of the jump up to there
-    is 8 = 2·4, and so the unit is in row 5 − 2 = 3 of the crop's map. Its column, 0, sees the
-    pixels −10 … 13:
-
-    >>> aligned_box(ReceptiveField(24, 4, -10), (5, 0), (100, 100))
-    ((8, 0, 34, 14), (3, 0))
-    """
     top, left, bottom, right = field.box(*position)
-    jump, (H, W) = field.jump, shape
-    # top = max(0, ⌊(u·jump − p) / jump⌋ · jump), where u·jump − p is the field's own top
-    top, left = max(0, top // jump * jump), max(0, left // jump * jump)
-    place = position[0] - top // jump, position[1] - left // jump
-    # bottom = min(u·jump − p + r, H)
-    return (top, left, min(bottom, H), min(right, W)), place
+    g = method(network, image, layer, position, channel, **options)
+    inside = g[max(top, 0) : bottom, max(left, 0) : right]
+    row, col = max(-top, 0), max(-left, 0)  # where the picture begins in the field
+    patch = np.zeros((field.size, field.size, 3), g.dtype)
+    patch[row : row + inside.shape[0], col : col + inside.shape[1]] = inside
+    return patch
 
 
 def check_unit(

@@ -44,6 +44,7 @@ from scratchnet.style.optimizers import PixelDescent, in_pixels, smooth
 from scratchnet.units.goals import Goal, channel_goal, likeness, unit_goal
 from scratchnet.units.receptive_field import receptive_field
 from scratchnet.units.sampling import Sampling
+from scratchnet.units.unit_part import middle_part
 
 # Covariance of red, green and blue in the 17 photographs of scripts/images, over its mean diagonal
 # entry (only its proportions count): tests/test_maximise.py measures it again.
@@ -159,11 +160,13 @@ def maximise(
     sign, below = (-1 if least else 1), layer_below(network, layer)
     colours, field = np.array(recipe.colours, x.dtype), receptive_field(network, layer).size
     state = recipe.optimizer.start(x, steps)
+    if goal is unit_goal and not others:  # then what the unit does not see need not be computed
+        network = middle_part(network, layer, size)
     for t in range(steps):
         look = random_look(canvas, size, field, recipe, rng)
         # y = B x
         y, cache = look.forward(x)
-        a, caches = network.forward(y, [below, layer])
+        a, caches = network.forward(y, [below, layer] if others else [layer])
         value, da = goal(a[layer], channel, sign)
         dphi = look.backward(network.backward({layer: da}, caches), cache)
         # g = ĝ(Bᵀ ∂φ/∂y) − τ ∂J_TV/∂(x/255)

@@ -28,8 +28,9 @@ import numpy as np
 
 from scratchnet.network.network import Network
 from scratchnet.network.preprocessing import Preprocess
-from scratchnet.units.deconvnet import aligned_box, check_unit
+from scratchnet.units.deconvnet import check_unit
 from scratchnet.units.receptive_field import receptive_field
+from scratchnet.units.unit_part import unit_part
 
 SQUARES_ACROSS = 8  # so many squares would fit beside each other in a field
 
@@ -85,7 +86,7 @@ def occlusion_map(
 ) -> OcclusionMap:
     """Cover one square of a unit's field after the other and see how much the unit changes.
 
-    It takes a forward pass for each cell, through little more than the field.
+    It takes a forward pass for each cell, through what the unit depends on (`unit_part`).
 
     Parameters
     ----------
@@ -109,23 +110,23 @@ def occlusion_map(
         raise ValueError(f"got square {square} and step {step}, wanted 1 ≤ step ≤ square")
     check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
-    (top, left, bottom, right), place = aligned_box(field, position, image.shape[:2])
+    part, place = unit_part(network, layer, position, image.shape[:2])
     # In the network's precision, in which the mean colour minus the mean is exactly 0.
-    part = np.array(image[top:bottom, left:right], network.dtype)
+    image = np.array(image, network.dtype)
 
     def a(picture: np.ndarray) -> float:
-        return float(network.forward(picture, [layer])[0][layer][(*place, channel)])
+        return float(part.forward(picture, [layer])[0][layer][(*place, channel)])
 
     # The cell is in the middle of its square, or half a pixel before it.
     starts = np.arange(0, field.size, step) - (square - step) // 2
-    field_top, field_left, _, _ = field.box(*position)
-    rows = [_within(start + field_top - top, square) for start in starts]
-    cols = [_within(start + field_left - left, square) for start in starts]
+    top, left, _, _ = field.box(*position)
+    rows = [_within(start + top, square) for start in starts]
+    cols = [_within(start + left, square) for start in starts]
     response = np.zeros((len(starts), len(starts)))
-    activation = a(part)
+    activation = a(image)
     for u, v in np.ndindex(response.shape):
-        if part[rows[u], cols[v]].size:  # else the square is outside the picture
-            covered = part.copy()
+        if image[rows[u], cols[v]].size:  # else the square is outside the picture
+            covered = image.copy()
             covered[rows[u], cols[v]] = mean_colour(network.layers)
             # response_uv = |a − a_covered|
             response[u, v] = abs(activation - a(covered))
