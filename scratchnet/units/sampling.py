@@ -108,11 +108,11 @@ def bilinear(q: np.ndarray, shape: tuple[int, int]):
     from scipy.sparse import csr_matrix
 
     H, W = shape
-    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    # n: the four pixels around each q, (M, 4, 2); of the last row, itself and the one before it
-    n = np.minimum(q.astype(int), (H - 2, W - 2))[:, None] + corners
+    # Along each axis the two pixels around q, (M, axes, 2); at the end, the last two
+    n = np.minimum(q.astype(int), (H - 2, W - 2))[:, :, None] + (0, 1)
+    near = np.maximum(1 - np.abs(q[:, :, None] - n), 0)
     # B_mn = max(1 − |q_m0 − i_n|, 0) · max(1 − |q_m1 − j_n|, 0)
-    B = np.maximum(1 - np.abs(q[:, None] - n), 0).prod(axis=-1)  # (M, 4)
-    columns = n @ (W, 1)  # of B: pixels counted row by row
+    B = near[:, 0, :, None] * near[:, 1, None]  # (M, 2, 2)
+    columns = n[:, 0, :, None] * W + n[:, 1, None]  # of B: pixels counted row by row
     begins = np.arange(0, columns.size + 1, 4)  # of each row of B
     return csr_matrix((B.ravel(), columns.ravel(), begins), shape=(len(q), H * W))
