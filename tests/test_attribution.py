@@ -24,7 +24,7 @@ def test_the_gradient_of_a_unit_is_the_rule_that_is_a_derivative(rng):
     a = network.forward(image, ["relu2_2"])[0]["relu2_2"]
     unit = tuple(map(int, np.unravel_index(a.argmax(), a.shape)))
     value, gradient = unit_gradient(network, image, "relu2_2", unit[:2], unit[2])
-    assert value == a[unit] > 0
+    assert value == pytest.approx(a[unit], rel=1e-13) and value > 0
     explained = explain(network, image, "relu2_2", unit[:2], unit[2], "gradient")
     np.testing.assert_allclose(value * gradient, explained, rtol=1e-12, atol=1e-12)
 
@@ -82,9 +82,29 @@ def test_integrated_gradients_add_up_to_what_there_is_to_explain(layer, fast32, 
     assert A.sum(dtype=float) == pytest.approx(there - here, rel=0.01)
 
 
+def whole_gradient(network, image, unit):
+    """Return a unit's gradient at relu2_2 through all of the network."""
+    activations, caches = network.forward(image, ["relu2_2"])
+    da = np.zeros_like(activations["relu2_2"])
+    da[unit] = 1
+    return network.backward({"relu2_2": da}, caches)
+
+
+def test_smoothgrad_is_the_mean_of_whole_gradients(rng):
+    network, image, unit = make_tiny_network(), rng.uniform(0, 255, (16, 17, 3)), (2, 5, 1)
+    found = smoothgrad(network, image, "relu2_2", unit[:2], unit[2], samples=3, noise=0.1, seed=7)
+    noise, deviation = np.random.default_rng(7), 0.1 * np.ptp(image)
+    pictures = [image + noise.normal(0, deviation, image.shape) for _ in range(3)]
+    expected = np.mean([whole_gradient(network, picture, unit) for picture in pictures], axis=0)
+    assert expected.any()
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
+
+
 def test_in_its_field_a_unit_has_the_same_integrated_gradients(fast32, dog):
-    position, k = (2, 3), 5
-    whole = integrated_gradients(fast32, dog, "relu2_2", position, k, steps=4)
+    position, k, steps = (2, 3), 5, 4
+    s = (np.arange(1, steps + 1) - 0.5) / steps
+    gradients = [whole_gradient(fast32, MEAN + t**2 * (dog - MEAN), (*position, k)) for t in s]
+    whole = (dog - MEAN) * np.mean(2 * s[:, None, None, None] * gradients, axis=0)
     patch = in_field(integrated_gradients, fast32, dog, "relu2_2", position, k, steps=4)
     (top, left), size = (2 * 2 - 5, 3 * 2 - 5), len(patch)
     assert size == 14

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from scratchnet.blas import one_blas_thread
+from scratchnet.units.deconvnet import energy_where_off, explain
 
 FUNCTIONS = one_blas_thread._openblas
 pytestmark = pytest.mark.skipif(FUNCTIONS is None, reason="NumPy's BLAS is not its OpenBLAS")
@@ -63,6 +64,29 @@ def test_the_last_of_several_threads_gives_it_back():
     for holder in holders:
         holder.join()
     assert seen == [1, 1, 1] and threads() == 2
+
+
+def test_units_hold_it_while_they_walk_back(pictures, fast32):
+    """A walk by hand, layer by layer, is not inside a network's own pass."""
+    seen = []
+
+    class Watch:
+        name, window = "watch", (1, 1, 0)
+
+        def forward(self, x):
+            return x, None
+
+        def backward(self, dy, cache):
+            seen.append(threads())
+            return dy
+
+        def output_shape(self, shape):
+            return shape
+
+    network = fast32.with_layers([Watch(), *fast32.layers])
+    for method in (explain, energy_where_off):
+        method(network, pictures[0], "relu1_2", (3, 3), 5)
+    assert seen == [1, 1] and threads() == 2
 
 
 def test_a_network_holds_it_while_it_computes(pictures, fast32):

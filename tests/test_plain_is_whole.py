@@ -1,4 +1,4 @@
-"""What is read in chapters 1 to 3 is what a plain network runs: all of it, and nothing else."""
+"""What is read in chapters 1 to 3 is what a plain network runs: all of chapter 1, none of 4."""
 
 import ast
 import sys

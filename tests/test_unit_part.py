@@ -56,6 +56,36 @@ def test_the_same_with_other_strides_and_paddings(rng, stride, padding, size):
         check_the_same(*values_and_gradients(network, image, "b", position, rng), 1e-13)
 
 
+def test_a_kernel_of_one_pixel_with_a_stride(rng):
+    layers = [
+        Convolution(rng.standard_normal((3, 3, 3, 4)), np.ones(4), 1, 1, "a"),
+        Convolution(rng.standard_normal((1, 1, 4, 4)), np.ones(4), 2, 0, "b"),
+    ]
+    network, image = Network(layers, dtype="float64"), rng.uniform(0, 1, (12, 11, 3))
+    for position in np.ndindex(6, 6):
+        check_the_same(*values_and_gradients(network, image, "b", position, rng), 1e-13)
+
+
+def test_windows_in_the_padding_alone(rng):
+    layers = [
+        Convolution(rng.standard_normal((2, 2, C, 4)), np.ones(4), 1, 2, name)
+        for name, C in (("a", 3), ("b", 4))
+    ]
+    network, image = Network(layers, dtype="float64"), rng.uniform(0, 1, (4, 5, 3))
+    rows, cols, _ = network.output_shapes(4, 5)["b"]
+    for position in np.ndindex(rows, cols):
+        check_the_same(*values_and_gradients(network, image, "b", position, rng), 1e-13)
+
+
+@pytest.mark.parametrize("pool", ["max", "average"])
+def test_the_same_with_all_pools_of_a_fast_network(rng, pool):
+    network = VGG.load(dtype="float64", pool=pool, partial_windows=True)
+    image = rng.uniform(0, 255, (47, 53, 3))
+    rows, cols, _ = network.output_shapes(47, 53)["conv4_1"]
+    for position in ((0, 0), (rows // 2, cols // 2), (rows - 1, cols - 1)):
+        check_the_same(*values_and_gradients(network, image, "conv4_1", position, rng), 1e-12)
+
+
 @pytest.mark.parametrize("layer", ["relu2_2", "conv3_3", "pool3", "conv4_2"])
 def test_the_same_on_the_real_network(fast64, vgg64, rng, layer):
     image = rng.uniform(0, 255, (53, 75, 3))
@@ -87,6 +117,25 @@ def test_of_the_picture_it_takes_the_receptive_field(fast32, layer):
         top, left, bottom, right = field.box(row, col)
         assert crop.rows == slice(max(top, 0), min(bottom, H))
         assert crop.columns == slice(max(left, 0), min(right, W))
+
+
+def test_the_middle_of_a_map_is_the_middle_of_its_part(fast32):
+    for layer in fast32.layers[1:]:
+        for side in (32, 47, 96, 161):
+            H, W, _ = fast32.output_shapes(side, side)[layer.name]
+            part, place = unit_part(fast32, layer.name, (H // 2, W // 2), (side, side))
+            H, W, _ = part.output_shapes(side, side)[layer.name]
+            assert place == (H // 2, W // 2)
+            assert middle_part(fast32, layer.name, side).layers == part.layers
+
+
+def test_where_the_middle_is_elsewhere_it_is_the_whole_network(rng):
+    kernel = rng.standard_normal((1, 3, 3, 4))
+    network = Network([Convolution(kernel, np.ones(4), 1, 1, "a")], dtype="float64")
+    assert middle_part(network, "a", 9) is network
+    image = rng.uniform(0, 1, (9, 9, 3))
+    for position in np.ndindex(*network.output_shapes(9, 9)["a"][:2]):
+        check_the_same(*values_and_gradients(network, image, "a", position, rng), 1e-13)
 
 
 def test_layers_are_used_and_not_copied(fast32):
@@ -126,3 +175,14 @@ def test_another_picture_than_it_was_made_for_is_refused(fast32):
 def test_an_unknown_layer_is_refused():
     with pytest.raises(ValueError, match="unknown layer 'relu9'"):
         unit_part(VGG.load(), "relu9", (0, 0), (32, 32))
+
+
+@pytest.mark.parametrize("position", [(-1, 3), (12, 3), (3, 12)])
+def test_a_position_outside_the_map_is_refused(fast32, position):
+    with pytest.raises(ValueError, match=r"but relu2_2's map has the size \(12, 12\)"):
+        unit_part(fast32, "relu2_2", position, (24, 24))
+
+
+def test_a_part_has_no_parts(fast32):
+    with pytest.raises(ValueError, match="one unit's part already"):
+        middle_part(middle_part(fast32, "relu3_1", 64), "relu2_1", 64)

@@ -9,10 +9,11 @@ Every network has a workspace of its own.
 
 **The first product.** OpenBLAS copies the factors of a product to a buffer before it multiplies,
 one buffer for each thread that multiplies at that moment, and its kernels fetch ahead of what they
-need. Where nothing was ever copied to, the system has put no memory behind the addresses yet, and
-each fetch from there is a search that finds nothing. On a processor without AVX-512, products with
-256 channels ran at 10 GFLOP/s instead of 34, for as long as there had been no larger one. So there
-is one at first, as large as VGG's largest, in each thread (`fill_buffers`).
+need. Where nothing was ever copied to, the system has put no page of memory behind the addresses
+yet, and each fetch from there is a walk through its tables that finds none. On a processor without
+AVX-512, products with 256 channels ran at 10 GFLOP/s instead of 34, for as long as there had been
+no larger one. So there is one at first, with as many channels as VGG has at most, in as many
+threads at once as will compute (`fill_buffers`).
 """
 
 import os
@@ -133,9 +134,9 @@ class Workspace:
 @cache
 @one_blas_thread
 def fill_buffers(threads: int) -> None:
-    """Let so many threads multiply at the same time, once in a process."""
+    """Let so many threads multiply at the same time, the first time that it is asked for."""
     square = np.ones((FIRST_PRODUCT, FIRST_PRODUCT), np.float32)
-    # Two each: when the last thread has started, the first is still at its own.
+    # Twice as many products: when the last thread has started, the first is still at its own.
     Workspace(threads).map(lambda _: square @ square, range(2 * threads))
 
 

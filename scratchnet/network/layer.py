@@ -28,8 +28,8 @@ class Layer(Protocol):
     window : (size, stride, padding) or None
         What one entry of y sees of x: ``size`` rows, of which the first is row i·stride − padding
         for row i of y; along columns likewise (for a kernel that is not square, the larger side).
-        None for a layer that sees all positions. It is there for `units.receptive_field`;
-        forward and backward do not use it.
+        None for a layer that sees all positions. It is there for `units`; forward and backward do
+        not use it.
     """
 
     name: str

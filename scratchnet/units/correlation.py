@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
 from scratchnet.network.gram import Gram
 
 
@@ -39,6 +40,7 @@ class Pair(NamedTuple):
     value: float
 
 
+@one_blas_thread
 def gram_matrix(a: np.ndarray) -> np.ndarray:
     """Return the Gram matrix, (C, C), of activations (H, W, C): see `network.gram`."""
     # Gram_kk′ = Σ_ij a_ijk a_ijk′

@@ -35,13 +35,14 @@ has nothing that the unit could have seen. Of the signal's energy at a ReLU, so 
 The paper's network had five ReLUs, VGG-16 has thirteen. For relu5_3, 53 to 81 % of the energy lies
 there from relu5_2 down to relu3_1 (`energy_where_off`). Guided backpropagation leaves it out.
 
-Only what the unit depends on is computed (`unit_part`), so the size of the picture hardly matters.
+Only what the unit depends on is computed (`unit_part`), however large the picture is.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
 from scratchnet.network.convolution import Convolution
 from scratchnet.network.network import Network
 from scratchnet.network.relu import ReLU
@@ -70,6 +71,7 @@ def guided_rule(relu: ReLU, g: np.ndarray, cache: np.ndarray) -> np.ndarray:
 RULES = {"gradient": gradient_rule, "deconvnet": deconvnet_rule, "guided": guided_rule}
 
 
+@one_blas_thread
 def project_back(
     network: Network, signal: np.ndarray, layer: str, caches: list, rule: str
 ) -> np.ndarray:
@@ -168,6 +170,7 @@ def explain_patch(
     return in_field(explain, network, image, layer, position, channel, rule=rule)
 
 
+@one_blas_thread
 def energy_where_off(
     network: Network, image: np.ndarray, layer: str, position: tuple[int, int], channel: int
 ) -> dict[str, float]:

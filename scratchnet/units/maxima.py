@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
+
 ALIKE = 0.5  # r of two channels that look for much the same
 
 
@@ -70,6 +72,7 @@ def excess(m: np.ndarray, common: Usual) -> np.ndarray:
     return np.divide(difference, sigma, out=np.zeros_like(difference), where=sigma > 0)
 
 
+@one_blas_thread
 def firing_together(m: np.ndarray) -> np.ndarray:
     """Return the correlation r of all channels with each other, (C, C), from maxima m, (N, C).
 
