@@ -18,11 +18,21 @@ from test_atlas import AWKWARD, FIELDS, decode_file, make_pictures, record
 from scratchnet import VGG, receptive_field, save_image
 from scratchnet.pages.atlas import AtlasLayer, AtlasPatch, AtlasUnit, atlas_page
 from scratchnet.pages.atlas_folder import check_folder
-from scratchnet.pages.atlas_units import pass_work
+from scratchnet.pages.atlas_units import (
+    ACROSS,
+    LAYER,
+    PICTURE,
+    STEP,
+    Source,
+    Task,
+    pass_work,
+    work_of,
+)
 from scratchnet.pages.page import save_page
 from scratchnet.pages.sheets import Sheet
 from scratchnet.units.scan.patches import TopPatches
 from scratchnet.units.scan.settings import ScanSettings
+from scratchnet.units.unit_part import middle_part
 
 pytest.importorskip("tqdm", reason="tqdm is not installed (extra 'viz')")
 
@@ -147,6 +157,23 @@ def test_the_work_predicted_is_that_of_the_convolutions():
     first, second = 27 * 64, 576 * 64
     assert pass_work(network, "relu1_1", 8) == 64 * first
     assert pass_work(network, "relu2_1", 8) == 64 * (first + second) + 16 * 576 * 128
+
+
+def test_the_work_predicted_for_a_unit_is_that_of_its_part():
+    """relu1_2: 5×5 positions of conv1_1, 3×3 of conv1_2; nine patches, there and (twice) back."""
+    network, source = VGG.load(), Source("a", b"", 1.0, (0, 0), (0, 0, 5, 5), True)
+    one_pass = 25 * 27 * 64 + 9 * 576 * 64 + 2 * LAYER
+    task = Task("seen", "relu1_2", 3, (source,) * 9, "", 224, None, "", "", 160)
+    assert work_of(network, task) == 9 * (3 * one_pass + PICTURE)
+    assert work_of(network, task._replace(kind="covered")) == (ACROSS**2 + 1) * one_pass + PICTURE
+    # a picture of 80 px for a whole channel; one of 144 for a unit
+    whole, part = (task._replace(kind="made", layer=name) for name in ("relu1_2", "relu5_1"))
+    step = 3 * pass_work(network, "relu1_2", 80) + STEP * 104**2
+    assert work_of(network, whole) == whole.steps * step
+    less = middle_part(network, "relu5_1", 144)
+    step = 3 * pass_work(less, "relu5_1", 144) + STEP * 168**2
+    assert work_of(network, part) == part.steps * step
+    assert pass_work(less, "relu5_1", 144) < 0.9 * pass_work(network, "relu5_1", 144)
 
 
 # ------------------------------------------------------------------- in a browser

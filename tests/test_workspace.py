@@ -14,7 +14,7 @@ import pytest
 from scratchnet import VGG
 from scratchnet.blas import one_blas_thread
 from scratchnet.fast.memory import PAGE, Arena, Scratch
-from scratchnet.fast.workspace import Workspace
+from scratchnet.fast.workspace import Workspace, fill_buffers
 
 
 def address(array):
@@ -297,3 +297,15 @@ def test_one_network_may_serve_several_threads(rng):
     for runner in runners:
         runner.join()
     assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+def test_as_many_threads_as_asked_for_begin_with_a_product_at_once(monkeypatch):
+    together = threading.Barrier(3, timeout=20)
+
+    class Square:
+        def __matmul__(self, other):
+            together.wait()  # raises if one of the three never comes
+
+    monkeypatch.setattr("scratchnet.fast.workspace.np.ones", lambda *_: Square())
+    fill_buffers.__wrapped__(3)
+    assert not together.broken
