@@ -111,11 +111,11 @@ def occlusion_map(
     check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
     part, place = unit_part(network, layer, position, image.shape[:2])
-    # In the network's precision, in which the mean colour minus the mean is exactly 0.
+    # A copy, in the network's precision, in which the mean colour minus the mean is exactly 0.
     image = np.array(image, network.dtype)
 
-    def a(picture: np.ndarray) -> float:
-        return float(part.forward(picture, [layer])[0][layer][(*place, channel)])
+    def a() -> float:
+        return float(part.forward(image, [layer])[0][layer][(*place, channel)])
 
     # The cell is in the middle of its square, or half a pixel before it.
     starts = np.arange(0, field.size, step) - (square - step) // 2
@@ -123,13 +123,15 @@ def occlusion_map(
     rows = [_within(start + top, square) for start in starts]
     cols = [_within(start + left, square) for start in starts]
     response = np.zeros((len(starts), len(starts)))
-    activation = a(image)
+    activation = a()
     for u, v in np.ndindex(response.shape):
-        if image[rows[u], cols[v]].size:  # else the square is outside the picture
-            covered = image.copy()
-            covered[rows[u], cols[v]] = mean_colour(network.layers)
+        covered = image[rows[u], cols[v]]
+        if covered.size:  # else the square is outside the picture
+            before = covered.copy()
+            covered[:] = mean_colour(network.layers)
             # response_uv = |a − a_covered|
-            response[u, v] = abs(activation - a(covered))
+            response[u, v] = abs(activation - a())
+            covered[:] = before
         callback()
     return OcclusionMap(response, activation, starts, square, step)
 
