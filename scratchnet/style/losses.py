@@ -16,6 +16,7 @@ argument.
 
 import numpy as np
 
+from scratchnet.blas import one_blas_thread
 from scratchnet.network.gram import Gram
 
 
@@ -107,6 +108,7 @@ def style_loss(gram: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]
     return value, D / (2 * C**2)
 
 
+@one_blas_thread
 def style_target(a: np.ndarray, gram: Gram | None = None) -> np.ndarray:
     """Return Gram/M, (C, C), of an activation (H, W, C): what `style_loss` compares."""
     total, _ = (gram or Gram()).forward(a)
