@@ -35,9 +35,8 @@ control (``scripts/explain_units.py``).
 import numpy as np
 
 from scratchnet.network.network import Network
-from scratchnet.units.deconvnet import check_unit, project_back
+from scratchnet.units.deconvnet import project_back, run_unit
 from scratchnet.units.occlusion import mean_colour
-from scratchnet.units.unit_part import unit_part
 
 NOISE = 0.15  # of the picture's range of values: the middle of what the paper recommends, 10–20 %
 
@@ -49,13 +48,8 @@ def unit_gradient(
 
     Parameters and errors are those of `deconvnet.explain`.
     """
-    check_unit(network, image, layer, position, channel)
-    part, place = unit_part(network, layer, position, image.shape[:2])
-    activations, caches = part.forward(image, [layer])
-    unit = (*place, channel)
-    g = np.zeros_like(activations[layer])
-    g[unit] = 1
-    return float(activations[layer][unit]), project_back(part, g, layer, caches, "gradient")
+    part, caches, a, at_unit = run_unit(network, image, layer, position, channel)
+    return float(a), project_back(part, at_unit, layer, caches, "gradient")
 
 
 def smoothgrad(

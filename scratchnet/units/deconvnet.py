@@ -146,13 +146,8 @@ def explain(
     ValueError
         For an unknown layer or rule, a unit outside the map, or no picture.
     """
-    check_unit(network, image, layer, position, channel)
-    part, place = unit_part(network, layer, position, image.shape[:2])
-    activations, caches = part.forward(image, [layer])
-    unit = (*place, channel)
-    g = np.zeros_like(activations[layer])
-    g[unit] = activations[layer][unit]
-    return project_back(part, g, layer, caches, rule)
+    part, caches, a, at_unit = run_unit(network, image, layer, position, channel)
+    return project_back(part, a * at_unit, layer, caches, rule)
 
 
 def explain_patch(
@@ -178,11 +173,8 @@ def energy_where_off(
 
     Parameters and errors are those of `explain`; a share is 0 where no signal is left.
     """
-    check_unit(network, image, layer, position, channel)
-    part, place = unit_part(network, layer, position, image.shape[:2])
-    activations, caches = part.forward(image, [layer])
-    unit, g, shares = (*place, channel), np.zeros_like(activations[layer]), {}
-    g[unit] = activations[layer][unit]
+    part, caches, a, at_unit = run_unit(network, image, layer, position, channel)
+    g, shares = a * at_unit, {}
     for passed, cache in zip(reversed(part.layers), reversed(caches), strict=True):
         if isinstance(passed, ReLU):
             g = deconvnet_rule(passed, g, cache)
@@ -204,7 +196,6 @@ def in_field(
     **options,
 ) -> np.ndarray:
     """Return what `explain`, or another such function, says in the unit's field, (r, r, 3)."""
-    check_unit(network, image, layer, position, channel)
     field = receptive_field(network, layer)
     top, left, bottom, right = field.box(*position)
     g = method(network, image, layer, position, channel, **options)
@@ -213,6 +204,32 @@ def in_field(
     patch = np.zeros((field.size, field.size, 3), g.dtype)
     patch[row : row + inside.shape[0], col : col + inside.shape[1]] = inside
     return patch
+
+
+def run_unit(
+    network: Network, image: np.ndarray, layer: str, position: tuple[int, int], channel: int
+) -> tuple[Network, list, np.floating, np.ndarray]:
+    """Compute one unit, to walk back from it.
+
+    Parameters and errors are those of `explain`.
+
+    Returns
+    -------
+    part : Network
+        What the unit depends on.
+    caches : list
+        Of its forward pass.
+    a : float
+        a_ijk.
+    at_unit : ndarray
+        A map of the part's last layer: 1 at the unit, and 0 elsewhere.
+    """
+    check_unit(network, image, layer, position, channel)
+    part, place = unit_part(network, layer, position, image.shape[:2])
+    activations, caches = part.forward(image, [layer])
+    unit, at_unit = (*place, channel), np.zeros_like(activations[layer])
+    at_unit[unit] = 1
+    return part, caches, activations[layer][unit], at_unit
 
 
 def check_unit(
